@@ -1,0 +1,1 @@
+"""The side of Bipack that runs inside Nuke and talks to the worker: standard library only, Python 3.9."""

@@ -1,0 +1,1 @@
+"""Bipack inside Nuke: the only package that imports `nuke`."""

@@ -1,0 +1,1 @@
+"""Training: an artist's pairs, or pictures made by degradation, into a verified ONNX model with its card."""

@@ -18,11 +18,15 @@ A message says what failed, on which frame, file or model, what was found and wh
 
 from __future__ import annotations
 
+from typing import Optional
+
 
 class BipackError(Exception):
     """Base of every error that Bipack raises on purpose; `exit_code` is what a process ends with."""
 
     exit_code = 1
+    frame: Optional[int] = None
+    """The frame that it is about, where there is one."""
 
 
 class UsageError(BipackError):

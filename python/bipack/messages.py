@@ -138,6 +138,8 @@ class JobDone:
     done: int
     skipped: int
     seconds: float
+    busy: Mapping[str, float] = field(default_factory=dict)
+    """Seconds that reading, processing and writing were at work; they overlap."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,128 @@
+"""What processes one frame: the seam between the image path and what runs on it.
+
+A model (`worker.model_step`) and a finishing tool (`worker.tools`) are both steps, so that reading, caching, resuming,
+overlapping, cancelling and writing are written once, in `worker.sequence`.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from bipack.card import Knob
+from bipack.errors import UsageError
+from bipack.imaging.frame import Frame
+
+
+@dataclass(frozen=True)
+class StepInput:
+    """All that one result depends on."""
+
+    frame: int
+    """Number of the current frame."""
+
+    frames: Mapping[int, Frame]
+    """Pictures by offset from the current frame; 0 is always there."""
+
+    matte: Frame | None = None
+    """The artist's matte of this frame."""
+
+    knobs: Mapping[str, Any] = field(default_factory=dict)
+    """A value for every knob of the step, of the knob's type."""
+
+    layer: str = "rgba"
+    """Layer of the plate that is worked on."""
+
+    tile: str = "auto"
+    """Tile size in plate pixels, or auto."""
+
+
+@dataclass(frozen=True)
+class StepControl:
+    """How a running step speaks to the outside."""
+
+    progress: Callable[[float], None]
+    """Takes the part of the frame that is done, 0..1."""
+
+    notice: Callable[[str], None]
+    """Takes one sentence that the user should read and that is no failure."""
+
+    cancel: threading.Event
+    """Set when the user asked to stop; the step raises Cancelled soon after."""
+
+
+class Step(Protocol):
+    """One kind of processing, opened and ready."""
+
+    name: str
+    """Name for people and for metadata."""
+
+    identity: str
+    """What the result depends on besides input and knobs: the model's hash, or the tool's version."""
+
+    frame_offsets: tuple[int, ...]
+    """Frames that it needs, relative to the current one; always holds 0."""
+
+    knobs: Sequence[Knob]
+    """Its settings."""
+
+    notices: Sequence[str]
+    """What came up while opening it (the CPU instead of a GPU, no card…)."""
+
+    def process(self, given: StepInput, control: StepControl) -> Frame:
+        """Make the result of one frame. Raises a BipackError."""
+        ...
+
+    def close(self) -> None:
+        """Give back memory and devices."""
+        ...
+
+
+def knob_values(knobs: Sequence[Knob], given: Mapping[str, Any], index: int, owner: str) -> dict[str, Any]:
+    """A value of the right type for each knob: the given one, else its default.
+
+    `given` comes from the command line (text) or from a gizmo (numbers); a list holds one value a frame, of which
+    `index` picks one. Numbers beyond the slider's range are allowed. Raises UsageError for an unknown knob or a value
+    of the wrong type, naming `owner`.
+    """
+    known = {knob.name: knob for knob in knobs}
+    unknown = sorted(set(given) - set(known))
+    if unknown:
+        choices = ", ".join(sorted(known)) or "it has none"
+        raise UsageError(f"{owner} has no knob {unknown[0]!r}. Its knobs: {choices}.")
+    values = {}
+    for name, knob in known.items():
+        value = given.get(name, knob.default)
+        if isinstance(value, (list, tuple)):
+            if not value:
+                raise UsageError(f"{owner}: knob {name} was given an empty list of values.")
+            value = value[min(index, len(value) - 1)]
+        values[name] = _typed(knob, value, owner)
+    return values
+
+
+def _typed(knob: Knob, value: Any, owner: str) -> Any:
+    text = str(value).strip()
+    try:
+        if knob.type == "float":
+            return float(text)
+        if knob.type == "int":
+            return int(float(text)) if float(text).is_integer() else int(text)
+        if knob.type == "bool":
+            return {
+                "1": True,
+                "true": True,
+                "yes": True,
+                "on": True,
+                "0": False,
+                "false": False,
+                "no": False,
+                "off": False,
+            }[text.lower()]
+    except (ValueError, KeyError, OverflowError):
+        raise UsageError(f"{owner}: knob {knob.name} is {value!r}; a value of type {knob.type} is needed.") from None
+    if knob.type == "enum" and text not in knob.values:
+        raise UsageError(f"{owner}: knob {knob.name} is {value!r}; choices: {', '.join(knob.values)}.")
+    return text

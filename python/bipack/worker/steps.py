@@ -1,0 +1,67 @@
+"""Opening what a request names: a finishing tool of the suite or a model, kept open while requests stay alike."""
+
+from __future__ import annotations
+
+import os
+from collections import OrderedDict
+
+from bipack import catalog, messages
+from bipack.worker import tools
+from bipack.worker.step import Step
+
+MAX_OPEN = 3
+"""Steps that a persistent worker keeps open; more would hold memory for models that are no longer used."""
+
+
+def open_step(request: messages.Render) -> Step:
+    """The step that `request.model` names: a tool by its name, else a model. The caller closes it.
+
+    Raises MissingInput when nothing has that name, ModelRefused for a model that cannot be trusted or run,
+    GpuUnavailable where a GPU was asked for.
+    """
+    if request.model in tools.names():
+        return tools.open_tool(request.model)
+    # A finishing tool starts without onnxruntime, whose import costs more than the tool's whole frame.
+    from bipack.worker.model_step import ModelStep
+
+    return ModelStep(catalog.locate(request.model), request.device, request.require_gpu)
+
+
+class StepCache:
+    """Keeps the last few steps open between requests; a changed model file is opened anew."""
+
+    def __init__(self) -> None:
+        self._open: OrderedDict[tuple[object, ...], Step] = OrderedDict()
+
+    def get(self, request: messages.Render) -> Step:
+        """The open step for `request`. Raises like `open_step`."""
+        key = _identity(request)
+        if key in self._open:
+            self._open.move_to_end(key)
+            return self._open[key]
+        while len(self._open) >= MAX_OPEN:
+            self._open.popitem(last=False)[1].close()
+        self._open[key] = open_step(request)
+        return self._open[key]
+
+    def drop(self, request: messages.Render) -> None:
+        """Close the step of `request`, after an error that may have left it broken."""
+        step = self._open.pop(_identity(request), None)
+        if step is not None:
+            step.close()
+
+    def close(self) -> None:
+        """Close all."""
+        while self._open:
+            self._open.popitem()[1].close()
+
+
+def _identity(request: messages.Render) -> tuple[object, ...]:
+    facts: list[object] = [request.model, request.device, request.require_gpu]
+    if request.model not in tools.names():
+        located = catalog.locate(request.model)
+        for path in (located.path, os.path.join(located.folder, "card.json")):
+            if os.path.exists(path):
+                status = os.stat(path)
+                facts += [path, status.st_mtime_ns, status.st_size]
+    return tuple(facts)

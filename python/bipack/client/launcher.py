@@ -62,7 +62,7 @@ def _host_folder() -> str:
     return os.path.dirname(os.path.abspath(sys.executable))
 
 
-def start(python: Optional[str], log_path: str) -> "subprocess.Popen[bytes]":
+def start(python: Optional[str], log_path: str) -> subprocess.Popen[bytes]:
     """Start the worker with pipes for the protocol; its stderr is appended to `log_path`.
 
     Raises UsageError when no interpreter is found, OSError when it cannot be started.

@@ -7,6 +7,7 @@ sent from anywhere. A worker that dies fails its open jobs with `WorkerDied`; th
 from __future__ import annotations
 
 import atexit
+import contextlib
 import os
 import queue
 import subprocess
@@ -28,20 +29,20 @@ _LOG_TAIL_BYTES = 2000
 class Worker:
     """One worker process and its jobs. Use it as a context manager, or `Worker.shared()` for one per session."""
 
-    _shared: Optional["Worker"] = None
+    _shared: Optional[Worker] = None
     _shared_lock = threading.Lock()
 
     def __init__(self, python: Optional[str] = None) -> None:
         """`python` is the worker's interpreter; None takes the setting. Nothing is started yet."""
         self._python = python
-        self._process: Optional["subprocess.Popen[bytes]"] = None
-        self._jobs: Dict[str, "queue.Queue[messages.Message]"] = {}
+        self._process: Optional[subprocess.Popen[bytes]] = None
+        self._jobs: Dict[str, queue.Queue[messages.Message]] = {}
         self._lock = threading.RLock()
         self.ready: Optional[messages.Ready] = None
         self.log_path = os.path.join(settings.cache_folder(), "logs", f"worker-{os.getpid()}.log")
 
     @classmethod
-    def shared(cls) -> "Worker":
+    def shared(cls) -> Worker:
         """The worker of this Nuke session, made at the first call and closed at exit."""
         with cls._shared_lock:
             if cls._shared is None:
@@ -49,7 +50,7 @@ class Worker:
                 atexit.register(cls._shared.close)
             return cls._shared
 
-    def __enter__(self) -> "Worker":
+    def __enter__(self) -> Worker:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -76,7 +77,7 @@ class Worker:
                     f"The worker cannot be started: {error}. Check BIPACK_PYTHON and run `bipack doctor`."
                 ) from error
             self._process = process
-            greetings: "queue.Queue[messages.Message]" = queue.Queue()
+            greetings: queue.Queue[messages.Message] = queue.Queue()
             self._jobs[""] = greetings
             threading.Thread(target=self._listen, args=(process,), name="bipack-client", daemon=True).start()
             self._send(messages.Hello())
@@ -102,7 +103,7 @@ class Worker:
             self._send(replace(request, job=job))
             return job
 
-    def messages(self, job: str, timeout_seconds: Optional[float] = None) -> Iterator[messages.Message]:
+    def answers(self, job: str, timeout_seconds: Optional[float] = None) -> Iterator[messages.Message]:
         """Answers for `job` as they come, JobDone last. Raises the job's error when it fails.
 
         With `timeout_seconds` the iterator ends early when nothing came for that long; call it again to go on.
@@ -127,7 +128,7 @@ class Worker:
 
     def render(self, request: messages.Render) -> Iterator[messages.Message]:
         """Submit and iterate over the answers."""
-        yield from self.messages(self.submit(request))
+        yield from self.answers(self.submit(request))
 
     def cancel(self, job: str) -> None:
         """Ask the worker to stop `job`; a worker that does not answer in a few seconds is killed."""
@@ -142,10 +143,8 @@ class Worker:
         """End the worker: politely, then firmly. Open jobs fail with WorkerDied."""
         with self._lock:
             if self.running:
-                try:
+                with contextlib.suppress(WorkerDied):
                     self._send(messages.Shutdown())
-                except WorkerDied:
-                    pass
             self._stop_process(wait_seconds=2.0)
 
     # -- inner -----------------------------------------------------------------------------------------------------
@@ -159,7 +158,7 @@ class Worker:
         except (OSError, ValueError) as error:
             raise WorkerDied(self._obituary(process)) from error
 
-    def _listen(self, process: "subprocess.Popen[bytes]") -> None:
+    def _listen(self, process: subprocess.Popen[bytes]) -> None:
         """Sort the worker's lines by job until it ends; then fail what is still open."""
         assert process.stdout is not None
         for line in iter(process.stdout.readline, b""):
@@ -177,7 +176,7 @@ class Worker:
             for job, answers in list(self._jobs.items()):
                 answers.put(messages.Failed(job, "WorkerDied", text, WorkerDied.exit_code))
 
-    def _kill_if_open(self, job: str, process: Optional["subprocess.Popen[bytes]"]) -> None:
+    def _kill_if_open(self, job: str, process: Optional[subprocess.Popen[bytes]]) -> None:
         if job in self._jobs and process is not None and process is self._process:
             process.kill()
 
@@ -192,12 +191,10 @@ class Worker:
             process.kill()
         process.wait()
         if process.stdin is not None:
-            try:
+            with contextlib.suppress(OSError):
                 process.stdin.close()
-            except OSError:
-                pass
 
-    def _obituary(self, process: "subprocess.Popen[bytes]") -> str:
+    def _obituary(self, process: subprocess.Popen[bytes]) -> str:
         """One sentence on how the worker ended, with the last line of its log."""
         try:
             code = process.wait(timeout=1.0)

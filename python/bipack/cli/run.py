@@ -1,0 +1,172 @@
+"""`bipack run`: one model or finishing tool over a sequence, in this very process, through the worker's image path.
+
+The frames are cooked in a second thread, so that Ctrl-C and a farm's SIGTERM are heard while a model is in the middle
+of a tile.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING, Any, Dict, List, Optional, Union
+
+from bipack import messages, settings
+from bipack.errors import UsageError
+from bipack.frames import FramePath, resolve_frames
+
+if TYPE_CHECKING:
+    from argparse import _SubParsersAction
+
+HEARTBEAT_SECONDS = 20.0
+"""Longest silence in a log: render farms kill what is silent for long."""
+
+
+def add_parser(subparsers: _SubParsersAction[Any]) -> None:
+    """Declare the command."""
+    parser = subparsers.add_parser(
+        "run",
+        help="cook frames: a model or a finishing tool over an image sequence",
+        description="Cook frames: a model or a finishing tool over an image sequence.",
+    )
+    parser.add_argument("model", metavar="MODEL", help="catalogue name, folder with a card, .onnx file or tool")
+    parser.add_argument("input", metavar="INPUT", help="plate.%%04d.exr, plate.####.exr or one file")
+    parser.add_argument("output", metavar="OUTPUT", help="like INPUT; its extension decides the file type")
+    parser.add_argument("--frames", metavar="RANGE", help="1001-1010x2,1020; default: all that are on disk")
+    parser.add_argument("--matte", metavar="PATTERN", help="matte; the result is kept where it is above 0")
+    parser.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], help="a knob of the model or tool")
+    parser.add_argument("--layer", default="rgba", help="layer of the plate to work on (default rgba)")
+    parser.add_argument("--device", help="auto, cpu, cuda or cuda:N (default: the setting, else auto)")
+    parser.add_argument("--require-gpu", action="store_true", help="stop with exit code 13 rather than use the CPU")
+    parser.add_argument("--tile", help="auto or a size in plate pixels")
+    existing = parser.add_mutually_exclusive_group()
+    existing.add_argument("--resume", action="store_true", help="skip frames that are finished and still true")
+    existing.add_argument("--overwrite", action="store_true", help="cook every frame (the default)")
+    parser.add_argument("--missing", choices=("error", "black", "hold"), default="error", help="without a plate frame")
+    parser.add_argument("--json", action="store_true", help="one JSON object a line on stdout")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Cook. Returns 0; raises BipackError or KeyboardInterrupt."""
+    request = make_request(args)
+    report: Union[_JsonReport, _TextReport] = _JsonReport() if args.json else _TextReport(len(request.frames))
+    report(cook(request, report))
+    return 0
+
+
+def make_request(args: argparse.Namespace) -> messages.Render:
+    """The request that the flags describe. Raises UsageError or MissingInput."""
+    return messages.Render(
+        job="run",
+        model=args.model,
+        input=args.input,
+        output=args.output,
+        frames=resolve_frames(FramePath.parse(args.input), args.frames),
+        matte=args.matte,
+        settings=parse_settings(args.set),
+        layer=args.layer,
+        device=settings.get("device", args.device),
+        require_gpu=args.require_gpu or settings.get_flag("require_gpu"),
+        tile=settings.get("tile", args.tile),
+        existing="resume" if args.resume else "overwrite",
+        missing=args.missing,
+    )
+
+
+def parse_settings(texts: List[str]) -> Dict[str, str]:
+    """`["amount=0.6"]` as `{"amount": "0.6"}`. Raises UsageError for a text without `=`."""
+    values = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name.strip():
+            raise UsageError(f"--set {text!r} is no KEY=VALUE; write it like --set amount=0.6.")
+        values[name.strip()] = value
+    return values
+
+
+def cook(request: messages.Render, emit: Any) -> messages.JobDone:
+    """Run `request` in a second thread and wait. Raises what it raised; KeyboardInterrupt after a clean stop."""
+    cancel = threading.Event()
+    outcome: List[Any] = []
+
+    def body() -> None:
+        from bipack.worker.sequence import run_sequence
+        from bipack.worker.steps import open_step
+
+        try:
+            step = open_step(request)
+            try:
+                outcome.append(run_sequence(request, step, emit, cancel))
+            finally:
+                step.close()
+        except BaseException as error:
+            outcome.append(error)
+
+    thread = threading.Thread(target=body, name="bipack-cook", daemon=True)
+    thread.start()
+    try:
+        while thread.is_alive():
+            thread.join(timeout=0.2)
+    except KeyboardInterrupt:
+        cancel.set()
+        thread.join()
+        raise
+    if isinstance(outcome[0], BaseException):
+        raise outcome[0]
+    done: messages.JobDone = outcome[0]
+    return done
+
+
+class _JsonReport:
+    """Every message as one line."""
+
+    def __call__(self, message: messages.Message) -> None:
+        sys.stdout.write(messages.encode(message).decode("ascii"))
+        sys.stdout.flush()
+
+
+class _TextReport:
+    """One line a frame; on a terminal also a line that counts along, in a log a sign of life now and then."""
+
+    def __init__(self, total: int) -> None:
+        self._total = total
+        self._terminal = sys.stdout.isatty()
+        self._last = time.monotonic()
+
+    def __call__(self, message: messages.Message) -> None:
+        if isinstance(message, messages.Progress):
+            self._progress(message)
+        elif isinstance(message, messages.Notice):
+            self._line(f"note: {message.text}")
+        elif isinstance(message, messages.FrameDone):
+            how = "kept, already finished" if message.skipped else f"{message.seconds:.1f} s"
+            self._line(f"frame {message.frame}: {message.output} ({how})")
+        elif isinstance(message, messages.JobDone):
+            kept = f", {message.skipped} of them kept" if message.skipped else ""
+            self._line(f"{message.done} of {self._total} frames done in {message.seconds:.1f} s{kept}")
+
+    def _progress(self, message: messages.Progress) -> None:
+        if not self._terminal and time.monotonic() - self._last < HEARTBEAT_SECONDS:
+            return
+        text = f"frame {message.frame}: {message.fraction:4.0%}, {message.done}/{message.total} done{_left(message)}"
+        if self._terminal:
+            sys.stdout.write(f"\r\033[K{text}")
+            sys.stdout.flush()
+        else:
+            self._line(text)
+
+    def _line(self, text: str) -> None:
+        clear = "\r\033[K" if self._terminal else ""
+        sys.stdout.write(f"{clear}{text}\n")
+        sys.stdout.flush()
+        self._last = time.monotonic()
+
+
+def _left(message: messages.Progress) -> str:
+    seconds: Optional[float] = message.seconds_left
+    if seconds is None:
+        return ""
+    hours, rest = divmod(round(seconds), 3600)
+    minutes, rest = divmod(rest, 60)
+    return f", {hours}:{minutes:02d}:{rest:02d} left" if hours else f", {minutes}:{rest:02d} left"

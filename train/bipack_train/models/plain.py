@@ -1,0 +1,127 @@
+"""The super-res network: a straight row of 3x3 convolutions whose result is added to the plate.
+
+Two choices make it cheap and safe. While training, every inner convolution is a sum of linear branches (3x3, 1x1, an
+expanded 1x1-3x3 pair and the identity), which descends faster than a bare one; because they are linear, they are one
+3x3 kernel at any moment, so the branches cost almost nothing even in training and nothing in the exported graph. And
+the network predicts only the difference to the plate repeated pixel by pixel: an upsample without overshoot, exact at
+the frame's border and at any brightness, so that colour and HDR values survive whatever the network thinks of them.
+
+Receptive field: one plate pixel per convolution on each side, so a tile overlap of `depth` pixels is exact.
+"""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+import torch.nn.functional as functional
+from torch import Tensor, nn
+
+SLOPE = 0.1
+"""Negative slope of LeakyReLU. ReLU died in trials; PReLU is not fused into the convolution by ONNX Runtime."""
+
+
+class BranchedConv(nn.Module):
+    """A 3x3 convolution with bias and zero padding, trained as a sum of linear branches.
+
+    `weight3` (out, in, 3, 3), `weight1` (out, in, 1, 1), `expand` (wide, in) followed by `gather` (out, wide, 3, 3),
+    and the identity where in = out. The only bias is the sum's: with zero padding, a bias inside the pair would not
+    be the same thing at the frame's border.
+    """
+
+    def __init__(self, inputs: int, outputs: int, expansion: int = 2, gain: float = 1.0) -> None:
+        super().__init__()
+        wide = expansion * max(inputs, outputs)
+        self.skip = inputs == outputs
+        spread = gain * (2 / (1 + SLOPE**2)) ** 0.5
+        self.weight3 = nn.Parameter(torch.randn(outputs, inputs, 3, 3) * spread * 0.5 / (9 * inputs) ** 0.5)
+        self.weight1 = nn.Parameter(torch.randn(outputs, inputs, 1, 1) * spread * 0.3 / inputs**0.5)
+        self.expand = nn.Parameter(torch.randn(wide, inputs) / inputs**0.5)
+        self.gather = nn.Parameter(torch.randn(outputs, wide, 3, 3) * spread * 0.5 / (9 * wide) ** 0.5)
+        self.bias = nn.Parameter(torch.zeros(outputs))
+
+    def kernel(self) -> Tensor:
+        """The one kernel, (out, in, 3, 3), that all branches together are."""
+        # In float32 even where the convolution itself runs in bfloat16: small branches would be rounded away.
+        with torch.autocast(self.weight3.device.type, enabled=False):
+            pair = torch.einsum("owyx,wi->oiyx", self.gather, self.expand)
+            kernel = self.weight3 + pair + functional.pad(self.weight1, (1, 1, 1, 1))
+            if self.skip:
+                identity = torch.eye(kernel.shape[0], device=kernel.device, dtype=kernel.dtype)
+                kernel = kernel + functional.pad(identity[:, :, None, None], (1, 1, 1, 1))
+            return kernel
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """(N, in, H, W) to (N, out, H, W)."""
+        return functional.conv2d(pixels, self.kernel(), self.bias, padding=1)
+
+    def branch_by_branch(self, pixels: Tensor) -> Tensor:
+        """The same result computed one branch after another: what `kernel` is tested against."""
+        wide = functional.conv2d(pixels, self.expand[:, :, None, None])
+        total = functional.conv2d(pixels, self.weight3, self.bias, padding=1)
+        total = total + functional.conv2d(pixels, self.weight1) + functional.conv2d(wide, self.gather, padding=1)
+        return total + pixels if self.skip else total
+
+    def fused(self) -> nn.Conv2d:
+        """An ordinary convolution with this one's kernel."""
+        conv = nn.Conv2d(self.weight3.shape[1], self.weight3.shape[0], 3, padding=1)
+        with torch.no_grad():
+            conv.weight.copy_(self.kernel())
+            conv.bias.copy_(self.bias)  # type: ignore[union-attr]
+        return conv
+
+
+class PlainNet(nn.Module):
+    """Super-res by `scale`, (N, C, H, W) encoded to (N, C, H*scale, W*scale) encoded; nothing is clamped.
+
+    `depth` counts all convolutions; `width` is their channels. scale = 1 gives a restoration network.
+    """
+
+    def __init__(self, scale: int = 2, width: int = 32, depth: int = 10, channels: int = 3, expansion: int = 2) -> None:
+        super().__init__()
+        self.scale, self.width, self.depth, self.channels = scale, width, depth, channels
+        layers: list[nn.Module] = [BranchedConv(channels, width, expansion)]
+        for _ in range(depth - 2):
+            layers += [nn.LeakyReLU(SLOPE), BranchedConv(width, width, expansion)]
+        # The small last layer starts the network near the plain upsample, where the first steps are calm.
+        layers += [nn.LeakyReLU(SLOPE), BranchedConv(width, channels * scale**2, expansion, gain=0.1)]
+        self.body = nn.Sequential(*layers)
+        self.shuffle = nn.PixelShuffle(scale)
+
+    def forward(self, plate: Tensor) -> Tensor:
+        """The enlarged plate."""
+        difference = self.body(plate)
+        if difference.dtype != plate.dtype:  # bfloat16 inside autocast; a cast without need would end up in the graph
+            difference = difference.to(plate.dtype)
+        return repeat_pixels(plate, self.scale) + self.shuffle(difference)
+
+    def fused(self) -> PlainNet:
+        """A copy for export and inference whose branches are folded into plain convolutions."""
+        twin = copy.deepcopy(self)
+        twin.body = nn.Sequential(*(layer.fused() if isinstance(layer, BranchedConv) else layer for layer in self.body))
+        return twin.eval()
+
+    def half_twin(self) -> nn.Module:
+        """The fused network with its convolutions in fp16; the plate that they add to stays float32."""
+        twin = self if not any(isinstance(layer, BranchedConv) for layer in self.body) else self.fused()
+        return _HalfBody(copy.deepcopy(twin))
+
+
+class _HalfBody(nn.Module):
+    """A fused PlainNet whose body runs in fp16: the sum with the plate keeps float32 precision."""
+
+    def __init__(self, net: PlainNet) -> None:
+        super().__init__()
+        self.body = net.body.half()
+        self.shuffle, self.scale = net.shuffle, net.scale
+
+    def forward(self, plate: Tensor) -> Tensor:
+        """As PlainNet.forward, float32 in and out."""
+        return repeat_pixels(plate, self.scale) + self.shuffle(self.body(plate.half())).float()
+
+
+def repeat_pixels(plate: Tensor, scale: int) -> Tensor:
+    """Each pixel as a block of scale x scale: an upsample that is centred, exact at borders and without overshoot."""
+    if scale == 1:
+        return plate
+    return functional.interpolate(plate, scale_factor=float(scale), mode="nearest")

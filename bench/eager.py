@@ -9,7 +9,7 @@ from onnx import numpy_helper
 
 
 class EagerGraph:
-    """The operators of plain super-res networks; any other is refused, so that the baseline is never a different net."""
+    """The operators of plain super-res networks; any other is refused: the baseline is never a different net."""
 
     def __init__(self, path: str) -> None:
         graph = onnx.load(path).graph

@@ -6,7 +6,7 @@ Prints four figures, each against a baseline measured in the same run:
   1. plate pixels per second of `bipack run` on a 1080p sequence against a bare `session.run` loop on the best tile of
      the same model, with no reading or writing; and where the rest goes,
   2. peak memory while a 4096x2160 plate becomes a result, against 2048x1080: the part beyond the frame buffers,
-  3. the model in ONNX Runtime through `bipack run`'s tiles against the same network in eager PyTorch on the whole frame,
+  3. the model in ONNX Runtime against the same network in eager PyTorch on the whole frame,
   4. seconds from the start of the process to its first inference.
 """
 
@@ -23,10 +23,10 @@ import time
 from pathlib import Path
 
 import numpy as np
+from bipack.imaging.image_io import write_frame
 
 from bipack import catalog
 from bipack.imaging.frame import Box, Frame, Part
-from bipack.imaging.image_io import write_frame
 
 HERE = Path(__file__).resolve().parent
 
@@ -106,10 +106,10 @@ def speed(model: str, folder: Path, quick: bool) -> None:
     pattern = sequence(folder, count, width, height)
     tiles = [(1080, 1920), (540, 1920), (270, 1920), (135, 1920), (256, 256), (512, 512)]
     rates, ours = {}, []
-    for repeat in range(1 if quick else 3):
+    for _ in range(1 if quick else 3):
         for tile in tiles:
             rates.setdefault(tile, []).append(bare_loop(model, width, height, tile, 2 if quick else 4))
-        closing, wall, cpu, _ = bipack_run(model, pattern, folder)
+        closing, _, cpu, _ = bipack_run(model, pattern, folder)
         ours.append((count * width * height / closing["seconds"], closing, cpu))
     best_tile = max(rates, key=lambda tile: statistics.median(rates[tile]))
     best = statistics.median(rates[best_tile])

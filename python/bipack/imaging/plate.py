@@ -1,0 +1,155 @@
+"""The picture inside a frame: taken out as scene-linear floats, put back in the type that the file has.
+
+What a model did not change keeps its stored bits; what it cannot know of (alpha, other layers and parts, attributes)
+passes through, resized with the picture where the picture is.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Optional
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bipack.errors import ModelRefused
+from bipack.imaging import layers, resample, transfer
+from bipack.imaging.frame import Frame, Part, Pixels, Stored
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class Plate:
+    """The channels that a model works on."""
+
+    part: int
+    """Number of the part they come from."""
+
+    names: tuple[str, ...]
+    """Names of the channels, in the order of `pixels`."""
+
+    pixels: Pixels
+    """Scene-linear float32, (height, width, channels), C-contiguous; exactly what the file holds."""
+
+
+def take(frame: Frame, layer: str = "rgba", channels: int = 3) -> Plate:
+    """Take `channels` channels of `layer` out of `frame`.
+
+    Raises ModelRefused, naming what the file has, when there is no such layer or it holds integer ids.
+    """
+    number, names = layers.find(frame, layer, channels)
+    part = frame.parts[number]
+    height, width = part.channels[names[0]].shape
+    pixels = np.empty((height, width, channels), np.float32)
+    for index, name in enumerate(names):
+        stored = part.channels[name]
+        if stored.dtype == np.uint32:
+            raise ModelRefused(
+                f"Channel {name!r} of {_source(frame)} holds integer ids, which are no picture. Name another layer."
+            )
+        if transfer.is_integer(stored):
+            pixels[..., index] = transfer.to_float(stored, name, frame.transfer)
+        else:
+            pixels[..., index] = stored
+    return Plate(number, names, pixels)
+
+
+def take_matte(frame: Frame) -> Pixels:
+    """The matte in `frame` as float32 (height, width): alpha if there is one, else the only channel, else R.
+
+    Values are as stored (integer codes become 0..1, without any curve). Raises ModelRefused when there is none of them.
+    """
+    for part in frame.parts:
+        for name in (*transfer.ALPHA, *(part.channels if len(part.channels) == 1 else ()), "R"):
+            stored = part.channels.get(name)
+            if stored is not None and name not in part.subsampling:
+                return transfer.to_float(stored, name, "linear")
+    found = ", ".join(name for part in frame.parts for name in part.channels)
+    raise ModelRefused(f"No matte in {_source(frame)}: it has {found}. A matte is an alpha, one channel, or R.")
+
+
+def put(frame: Frame, plate: Plate, result: Pixels, scale: int = 1, keep: Optional[NDArray[np.bool_]] = None) -> Frame:
+    """A new frame with `result` in place of the plate's channels.
+
+    `result` is scene-linear float32 (height * scale, width * scale, channels). At scale 1 every sample that equals the
+    plate bit for bit, and every pixel where `keep` (height, width) is true, keeps its stored value. At a larger scale
+    all other channels and parts are resized by the same geometry and the windows grow; attributes are carried. A finite
+    value that the stored type cannot hold is counted and logged. `frame` is not changed; channels may be shared.
+    """
+    height, width = plate.pixels.shape[:2]
+    expected = (height * scale, width * scale, len(plate.names))
+    if result.shape != expected:
+        raise ValueError(f"a result of {result.shape} was given for a plate that needs {expected}")
+    source = frame.parts[plate.part]
+    channels: list[Stored] = []
+    lost = 0
+    for index, name in enumerate(plate.names):
+        stored = source.channels[name]
+        channel, over = transfer.to_stored(result[..., index], stored.dtype, name, frame.transfer)
+        lost += over
+        if scale == 1:
+            np.copyto(channel, stored, where=_unchanged(result, plate.pixels, index, keep))
+        channels.append(channel)
+    if lost:
+        log.warning("%s: %d samples of the result lie beyond what the file's type holds.", _source(frame), lost)
+    return assemble(frame, plate, channels, scale)
+
+
+def assemble(frame: Frame, plate: Plate, channels: Sequence[Stored], scale: int = 1) -> Frame:
+    """A new frame with `channels`, already in stored types and in the plate's order, in place of the plate's.
+
+    At a scale above 1 all other channels and parts are resized and the windows grow, as `put` says.
+    """
+    parts = list(frame.parts)
+    if scale != 1:
+        parts = [
+            _scaled(part, scale, plate.names if number == plate.part else ()) for number, part in enumerate(frame.parts)
+        ]
+    edited = parts[plate.part]
+    parts[plate.part] = replace(edited, channels={**edited.channels, **dict(zip(plate.names, channels))})
+    return replace(frame, parts=parts)
+
+
+def _unchanged(result: Pixels, pixels: Pixels, index: int, keep: Optional[NDArray[np.bool_]]) -> NDArray[np.bool_]:
+    same: NDArray[np.bool_] = result.view(np.uint32)[..., index] == pixels.view(np.uint32)[..., index]
+    return same if keep is None else same | keep
+
+
+def _scaled(part: Part, scale: int, replaced: tuple[str, ...]) -> Part:
+    """`part` with windows and channels `scale` times as large; those in `replaced` are left for the caller."""
+    return replace(
+        part,
+        channels={
+            name: stored if name in replaced else _scaled_channel(part, name, stored, scale)
+            for name, stored in part.channels.items()
+        },
+        data_window=part.data_window.scaled(scale),
+        display_window=part.display_window.scaled(scale),
+        attributes=dict(part.attributes),
+    )
+
+
+def _scaled_channel(part: Part, name: str, stored: Stored, scale: int) -> Stored:
+    """One channel enlarged: pictures by the cubic kernel, ids and data by repeating pixels.
+
+    Alpha stays within the range that it had: the cubic kernel overshoots at hard edges, and an alpha of 1.05 breaks
+    every merge that follows.
+    """
+    height, width = stored.shape[0] * scale, stored.shape[1] * scale
+    if stored.dtype == np.uint32 or layers.is_data(part, name):
+        return resample.resize_nearest(stored, width, height)
+    if transfer.is_integer(stored):
+        values = resample.resize(stored.astype(np.float32), width, height)
+        return np.clip(np.rint(values), 0, np.iinfo(stored.dtype).max).astype(stored.dtype)
+    values = resample.resize(stored.astype(np.float32), width, height)
+    if name.rpartition(".")[2] in transfer.ALPHA and np.isfinite(stored).all():
+        np.clip(values, float(stored.min()), float(stored.max()), out=values)
+    return transfer.to_stored(values, stored.dtype, name, "linear")[0]
+
+
+def _source(frame: Frame) -> str:
+    return os.path.basename(frame.source) or "the plate"

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Optional
 
@@ -84,39 +83,53 @@ def put(frame: Frame, plate: Plate, result: Pixels, scale: int = 1, keep: Option
     expected = (height * scale, width * scale, len(plate.names))
     if result.shape != expected:
         raise ValueError(f"a result of {result.shape} was given for a plate that needs {expected}")
-    source = frame.parts[plate.part]
-    channels: list[Stored] = []
-    lost = 0
-    for index, name in enumerate(plate.names):
-        stored = source.channels[name]
-        channel, over = transfer.to_stored(result[..., index], stored.dtype, name, frame.transfer)
-        lost += over
-        if scale == 1:
-            np.copyto(channel, stored, where=_unchanged(result, plate.pixels, index, keep))
-        channels.append(channel)
-    if lost:
-        log.warning("%s: %d samples of the result lie beyond what the file's type holds.", _source(frame), lost)
-    return assemble(frame, plate, channels, scale)
+    canvas = Canvas(frame, plate, scale)
+    canvas.store(slice(0, expected[0]), slice(0, expected[1]), result, keep)
+    return canvas.finish()
 
 
-def assemble(frame: Frame, plate: Plate, channels: Sequence[Stored], scale: int = 1) -> Frame:
-    """A new frame with `channels`, already in stored types and in the plate's order, in place of the plate's.
+class Canvas:
+    """The result of one frame as it grows, block by block, already in the type that the file has.
 
-    At a scale above 1 all other channels and parts are resized and the windows grow, as `put` says.
+    An 8K result never exists as floats: each block is rounded to the file's type on arrival.
     """
-    parts = list(frame.parts)
-    if scale != 1:
+
+    def __init__(self, frame: Frame, plate: Plate, scale: int = 1) -> None:
+        """A canvas `scale` times the size of `plate`, which was taken out of `frame`."""
+        self._frame, self._plate, self._scale = frame, plate, scale
+        height, width = plate.pixels.shape[:2]
+        source = frame.parts[plate.part]
+        self._before = [source.channels[name] for name in plate.names]
+        self._after: list[Stored] = [np.empty((height * scale, width * scale), old.dtype) for old in self._before]
+        self._lost = 0
+
+    def store(self, rows: slice, columns: slice, block: Pixels, keep: Optional[NDArray[np.bool_]] = None) -> None:
+        """Put `block`, scene-linear float32 (height, width, channels), at these result pixels; see `put` for `keep`."""
+        for index, (name, before, after) in enumerate(zip(self._plate.names, self._before, self._after)):
+            values = block[..., index]
+            stored, lost = transfer.to_stored(values, after.dtype, name, self._frame.transfer)
+            self._lost += lost
+            if self._scale == 1:
+                plate = self._plate.pixels[rows, columns, index]
+                same = np.ascontiguousarray(plate).view(np.uint32) == np.ascontiguousarray(values).view(np.uint32)
+                np.copyto(stored, before[rows, columns], where=same if keep is None else same | keep)
+            after[rows, columns] = stored
+
+    def finish(self) -> Frame:
+        """The whole frame, all other channels and parts passed through or resized. Call it once, after every block."""
+        frame, number, scale = self._frame, self._plate.part, self._scale
         parts = [
-            _scaled(part, scale, plate.names if number == plate.part else ()) for number, part in enumerate(frame.parts)
+            part if scale == 1 else _scaled(part, scale, self._plate.names * (index == number))
+            for index, part in enumerate(frame.parts)
         ]
-    edited = parts[plate.part]
-    parts[plate.part] = replace(edited, channels={**edited.channels, **dict(zip(plate.names, channels))})
-    return replace(frame, parts=parts)
-
-
-def _unchanged(result: Pixels, pixels: Pixels, index: int, keep: Optional[NDArray[np.bool_]]) -> NDArray[np.bool_]:
-    same: NDArray[np.bool_] = result.view(np.uint32)[..., index] == pixels.view(np.uint32)[..., index]
-    return same if keep is None else same | keep
+        channels = {**parts[number].channels, **dict(zip(self._plate.names, self._after))}
+        ordered = {name: channels[name] for name in frame.parts[number].channels}
+        # A copy of the attributes too: whoever writes the result adds to them.
+        parts[number] = replace(parts[number], channels=ordered, attributes=dict(parts[number].attributes))
+        if self._lost:
+            kind = "integer file" if transfer.is_integer(self._after[0]) else "half float"
+            log.warning("%s: %d samples of the result lie beyond what %s holds.", _source(frame), self._lost, kind)
+        return replace(frame, parts=parts)
 
 
 def _scaled(part: Part, scale: int, replaced: tuple[str, ...]) -> Part:

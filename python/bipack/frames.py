@@ -77,9 +77,9 @@ class FramePath:
 
     @classmethod
     def parse(cls, text: str) -> FramePath:
-        """Read `text` as a pattern. Only the last padding token of the file name counts.
+        """Read `text` as a pattern. Only the last padding token of the file name counts; folders are taken as they are.
 
-        Raises UsageError for an empty pattern and for a padding token in a folder name.
+        Raises UsageError for an empty pattern.
         """
         if not text:
             raise UsageError("An empty path was given; name a file such as plate.%04d.exr.")

@@ -36,6 +36,9 @@ PACKAGES = {
 }
 """Distributions that Bipack uses, and whether it cannot do without."""
 
+STATED_ELSEWHERE = {"OpenEXR": "BSD-3-Clause"}
+"""Licences that a package states in its licence file alone."""
+
 RUNTIMES = ("onnxruntime-gpu", "onnxruntime")
 
 
@@ -105,7 +108,7 @@ def _packages(problems: List[str]) -> Dict[str, Dict[str, str]]:
     for name, needed in PACKAGES.items():
         try:
             metadata = importlib.metadata.metadata(name)
-            found[name] = {"version": importlib.metadata.version(name), "licence": _licence(metadata)}
+            found[name] = {"version": importlib.metadata.version(name), "licence": _licence(name, metadata)}
         except importlib.metadata.PackageNotFoundError:
             found[name] = {"version": "", "licence": ""}
             if needed:
@@ -114,21 +117,21 @@ def _packages(problems: List[str]) -> Dict[str, Dict[str, str]]:
     if not present:
         problems.append("ONNX Runtime is not installed. Run `python3 bootstrap.py install` in the suite's folder.")
     if len(present) > 1:
-        problems.append(
-            "Both ONNX Runtime wheels are installed and break each other. Run `python3 bootstrap.py install`."
-        )
+        problems.append("Both ONNX Runtime wheels are there and break each other. Run `python3 bootstrap.py install`.")
     return found
 
 
-def _licence(metadata: Any) -> str:
+def _licence(name: str, metadata: Any) -> str:
     """A licence in few words, from whichever of the three places the package states it in."""
-    expression = metadata.get("License-Expression")
-    if expression:
-        return str(expression)
     classifiers = [text for text in metadata.get_all("Classifier") or [] if text.startswith("License ::")]
-    if classifiers:
-        return ", ".join(text.rsplit("::", 1)[1].strip() for text in classifiers)
-    return str(metadata.get("License") or "not stated").strip().splitlines()[0][:60]
+    stated = (
+        metadata.get("License-Expression")
+        or ", ".join(text.rsplit("::", 1)[1].strip() for text in classifiers)
+        or metadata.get("License")
+        or STATED_ELSEWHERE.get(name, "not stated")
+    )
+    first_line = str(stated).strip().splitlines()[0]
+    return first_line if len(first_line) <= 48 else first_line[:47] + "…"
 
 
 def _devices(problems: List[str]) -> Dict[str, Any]:

@@ -46,7 +46,9 @@ def test_an_empty_variable_counts_as_not_set(files, monkeypatch):
     assert settings.find("tile").source == "default"
 
 
-@pytest.mark.parametrize(("text", "part"), [("{", "cannot be read"), ("[1]", "not a JSON object"), ('{"til": 1}', "til")])
+@pytest.mark.parametrize(
+    ("text", "part"), [("{", "cannot be read"), ("[1]", "not a JSON object"), ('{"til": 1}', "til")]
+)
 def test_a_broken_file_is_named_with_what_is_wrong(files, text, part):
     files[0].write_text(text)
     with pytest.raises(UsageError, match=part) as caught:

@@ -1,0 +1,54 @@
+"""In which values a finishing tool works, and what it calls luma.
+
+Flame's tools expect display or log values: in scene-linear light an overlay or a color distance means nothing, for a
+lamp is a hundred times as bright as the face it lights. `encoded` is the encoding around every Bipack model.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bipack.imaging import color
+from bipack.imaging.finishing.strips import in_strips
+from bipack.imaging.frame import Pixels
+
+SPACES = ("encoded", "linear")
+"""encoded: the curve of `imaging.color`. linear: values as they come."""
+
+_ROWS = 64
+
+REC709 = (0.2126, 0.7152, 0.0722)
+"""Weights of the primaries of Rec. 709 in luminance."""
+
+
+def enter(pixels: Pixels, space: str) -> Pixels:
+    """Scene-linear pixels in the values of `space`; always a new array."""
+    if space != "encoded":
+        return pixels.copy()
+    out = np.empty(pixels.shape, np.float32)
+
+    def strip(first: int, last: int) -> None:
+        color.encode(pixels[first:last], out=out[first:last])
+
+    in_strips(len(pixels), _ROWS, strip)
+    return out
+
+
+def leave(pixels: Pixels, space: str) -> Pixels:
+    """Back to scene-linear, in place."""
+
+    def strip(first: int, last: int) -> None:
+        color.decode(pixels[first:last], out=pixels[first:last])
+
+    if space == "encoded":
+        in_strips(len(pixels), _ROWS, strip)
+    return pixels
+
+
+def luma(pixels: Pixels, weights: tuple[float, float, float] = REC709) -> Pixels:
+    """(height, width) weighted sum of the channels of (height, width, 3)."""
+    red, green, blue = weights
+    result = pixels[..., 0] * np.float32(red)
+    result += pixels[..., 1] * np.float32(green)
+    result += pixels[..., 2] * np.float32(blue)
+    return result

@@ -1,0 +1,167 @@
+"""Which Bipack nodes feed a node, in the order in which they must be cooked, and on which frames.
+
+Walks the script upwards, into and out of groups, past what is switched off. Frames follow the way: a node that shifts
+time asks its inputs for other frames, a model that looks at neighbours for a window. Where a node warps time in a way
+that cannot be told from its knobs, the Bipack nodes above it are cooked over their own whole range, and this is said.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Callable, Dict, FrozenSet, Iterable, List, Optional, Tuple
+
+import nuke
+
+from bipack.host.node import MATTE_INPUT, PLATE_INPUT, BipackNode, is_bipack
+
+_TIME_NODES = """
+    AppendClip FrameBlend FrameHold FrameRange Kronos MotionBlur MotionBlur2D NoTimeBlur OFlow2 Retime SmartVector
+    TemporalMedian TimeBlur TimeClip TimeEcho TimeOffset TimeWarp VectorGenerator
+"""
+TIME_NODES = frozenset(_TIME_NODES.split())
+"""Classes that may ask their input for other frames than the current one."""
+
+WindowOf = Callable[[BipackNode], Tuple[int, ...]]
+"""Frame offsets that a Bipack node needs of its plate."""
+
+
+@dataclass(frozen=True)
+class Need:
+    """A Bipack node with the frames of it that are needed."""
+
+    node: BipackNode
+    frames: Tuple[int, ...]
+    whole_range: bool = False
+    """True when a time warp downstream made us take the node's whole range."""
+
+
+def inputs_of(node: Any) -> List[Any]:
+    """Nodes whose pictures go into `node`, seen through the walls of groups; a switched-off node passes input 0 on."""
+    if node.Class() == "Input":
+        group = parent_of(node)
+        found = group.input(int(node["number"].value())) if group is not None else None
+        return [found] if found is not None else []
+    if _is_off(node):
+        first = node.input(0)
+        return [first] if first is not None else []
+    if is_bipack(node):
+        return [found for found in (node.input(PLATE_INPUT), node.input(MATTE_INPUT)) if found is not None]
+    if isinstance(node, nuke.Group):
+        return [output for output in nuke.allNodes("Output", group=node) if output.input(0) is not None]
+    if node.Class() == "Write" and _is_on(node, "reading"):
+        return []
+    if node.Class() == "Switch" and not varies(node["which"]):
+        chosen = node.input(min(max(int(node["which"].value()), 0), max(node.inputs() - 1, 0)))
+        return [chosen] if chosen is not None else []
+    return [found for found in (node.input(index) for index in range(node.inputs())) if found is not None]
+
+
+def varies(knob: Any) -> bool:
+    """True when the knob may have another value on another frame."""
+    return bool(knob.isAnimated() or (hasattr(knob, "hasExpression") and knob.hasExpression()))
+
+
+def parent_of(node: Any) -> Optional[Any]:
+    """The group that holds `node`; None at the top of the script."""
+    name = str(node.fullName()).rpartition(".")[0]
+    if not name:
+        return None
+    with nuke.root():
+        return nuke.toNode(name)
+
+
+def upstream(node: Any) -> List[Any]:
+    """All nodes above `node`, itself included, inputs before what they feed. No node comes twice."""
+    order: List[Any] = []
+    state: Dict[str, bool] = {}  # name: False while its inputs are being visited, True when done
+    stack = [(node, False)]
+    while stack:
+        current, inputs_done = stack.pop()
+        name = current.fullName()
+        if inputs_done:
+            state[name] = True
+            order.append(current)
+        elif name not in state:
+            state[name] = False
+            stack.append((current, True))
+            stack.extend((found, False) for found in reversed(inputs_of(current)) if found.fullName() not in state)
+    return order
+
+
+def needs(target: Any, frames: Iterable[int], window_of: WindowOf) -> List[Need]:
+    """Bipack nodes above `target` (not itself) in cooking order, with the frames that `target` needs of each.
+
+    A switched-off node needs nothing. `window_of` is asked for the frame offsets of each node's model.
+    """
+    order = upstream(target)
+    wanted: Dict[str, FrozenSet[int]] = {target.fullName(): frozenset(frames)}
+    warped: Dict[str, bool] = {target.fullName(): False}
+    found: List[Need] = []
+    for node in reversed(order):
+        name = node.fullName()
+        own, is_warped = wanted.get(name, frozenset()), warped.get(name, False)
+        asked: Optional[FrozenSet[int]] = own
+        if is_bipack(node) and not _is_off(node):
+            bipack = BipackNode(node)
+            if is_warped:
+                first, last = bipack.cook_range()
+                own = own | frozenset(range(first, last + 1))
+            if name != target.fullName():
+                found.append(Need(bipack, tuple(sorted(own)), is_warped))
+            offsets, plate_frames = window_of(bipack), plate_range(bipack)
+            asked = frozenset(needed for frame in own for needed in window(frame, offsets, plate_frames))
+            is_warped = False
+        elif not _is_off(node):
+            asked = _asked_of_inputs(node, own)
+        for source in inputs_of(node):
+            key = source.fullName()
+            wanted[key] = wanted.get(key, frozenset()) | (own if asked is None else asked)
+            warped[key] = warped.get(key, False) or is_warped or asked is None
+    return list(reversed(found))
+
+
+def window(frame: int, offsets: Tuple[int, ...], plate_frames: Tuple[int, int]) -> Tuple[int, ...]:
+    """Plate frames for a result at `frame`; beyond the plate's own range its nearest frame, as the worker does."""
+    first, last = min(plate_frames[0], frame), max(plate_frames[1], frame)
+    return tuple(sorted({min(max(frame + offset, first), last) for offset in offsets}))
+
+
+def plate_range(node: BipackNode) -> Tuple[int, int]:
+    """First and last frame of what is connected to the plate input."""
+    return int(node.plate.firstFrame()), int(node.plate.lastFrame())
+
+
+def shifts_time(nodes: Iterable[Any]) -> bool:
+    """True when any of `nodes` may show a source's other frame than the current one."""
+    return any(node.Class() in TIME_NODES and not _is_off(node) for node in nodes)
+
+
+def _asked_of_inputs(node: Any, frames: FrozenSet[int]) -> Optional[FrozenSet[int]]:
+    """Frames that `node` asks of its inputs to make `frames`; None where that cannot be told."""
+    kind = node.Class()
+    if kind not in TIME_NODES:
+        return frames
+    if kind in ("FrameRange", "NoTimeBlur"):
+        return frames
+    if kind == "TimeOffset":
+        offset = node.knob("time_offset")
+        if offset is None or varies(offset) or _is_on(node, "reverse_input"):
+            return None
+        return frozenset(frame - int(offset.value()) for frame in frames)
+    if kind == "FrameHold":
+        # The knob was renamed in Nuke 13.
+        held = next((knob for knob in map(node.knob, ("firstFrame", "first_frame")) if knob is not None), None)
+        if held is None or varies(held) or _is_on(node, "increment"):
+            return None
+        return frozenset([int(held.value())])
+    return None
+
+
+def _is_off(node: Any) -> bool:
+    return _is_on(node, "disable")
+
+
+def _is_on(node: Any, knob: str) -> bool:
+    """True when the node has this knob and it is not 0."""
+    found = node.knob(knob)
+    return bool(found is not None and found.value())

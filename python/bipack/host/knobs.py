@@ -1,0 +1,187 @@
+"""A model's card as knobs of the node, and the node's knobs as settings for the worker.
+
+The knobs are ordinary user knobs, so that they are saved with the script, can be animated and linked, and stay when
+Bipack is not there. They are rebuilt only when the model changes; values are kept by name.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, Tuple
+
+import nuke
+
+from bipack.card import Knob
+from bipack.errors import UsageError
+from bipack.host import model
+from bipack.host.graph import varies
+from bipack.host.node import (
+    INSIDE_MATTE,
+    MATTE_WRITE,
+    MIX,
+    MODEL_FILE_CHOICE,
+    MODEL_KNOB_PREFIX,
+    PLATE_WRITE,
+    BipackNode,
+    no_undo,
+)
+
+LOADED = "bipack_loaded"
+"""Hidden knob: name and hash of the model that the knobs were made from."""
+
+_CLASSES = {
+    "float": "Double_Knob",
+    "int": "Int_Knob",
+    "bool": "Boolean_Knob",
+    "enum": "Enumeration_Knob",
+    "string": "String_Knob",
+}
+
+
+def refresh_menu(node: BipackNode) -> None:
+    """Fill the node's model menu with what is installed. A choice that is not installed here stays in it."""
+    menu = node.group.knob("model")
+    if menu is None:
+        return
+    own = "" if node.has("model_file") else node.tool
+    names = [MODEL_FILE_CHOICE] if node.has("model_file") else []
+    names += [found.name for found in model.installed(own)]
+    current = str(menu.value() or "")
+    if current and current not in names:
+        names.append(current)
+    if names and list(menu.values()) != names:
+        with no_undo():
+            menu.setValues(names)
+            menu.setValue(current or names[0])
+
+
+def load_model(node: BipackNode) -> model.ChosenModel:
+    """Fit the node to its chosen model: knobs, size, channels. Does nothing where it fits already.
+
+    Raises UsageError, MissingInput or ModelRefused when the model is no good; the node is then left as it was.
+    """
+    chosen = model.chosen(node)
+    identity = f"{chosen.name} {chosen.sha256}"
+    with no_undo():
+        if node.value(LOADED) != identity:
+            _rebuild(node, chosen.knobs)
+            # A model that takes the matte applies it itself; applying it twice would thin soft edges.
+            node.set("restrict", not any(port.role == "matte" for port in (chosen.card.inputs if chosen.card else ())))
+            node.set(LOADED, identity)
+        if chosen.scale is not None:
+            fit_scale(node, chosen.scale)
+        _fit_channels(node, chosen)
+    return chosen
+
+
+def fit_scale(node: BipackNode, scale: int) -> None:
+    """Let the plate be shown at the size of the result."""
+    node.set("factor", scale)
+
+
+def _fit_channels(node: BipackNode, chosen: model.ChosenModel) -> None:
+    """Cook and mix only what the model changes: its layer, or all channels where the picture's size changes.
+
+    At the plate's size every other channel then stays the plate's own, to the bit. The size that a bare ONNX makes is
+    not known before its first frame; its other channels are enlarged by Nuke.
+    """
+    channels = layer(node) if chosen.scale in (None, 1) else "all"
+    for inner in (PLATE_WRITE, MIX, INSIDE_MATTE):
+        knob = node.inner(inner)["channels"]
+        if knob.value() != channels:
+            knob.setValue(channels)
+
+
+def plate_channels(node: BipackNode) -> str:
+    """Channels that are written for the worker."""
+    return str(node.inner(PLATE_WRITE)["channels"].value())
+
+
+def matte_channel(node: BipackNode) -> str:
+    """Channel of the matte input that is the matte; written for the worker and used by the mask alike."""
+    knob = node.inner(INSIDE_MATTE)["maskChannel"]
+    channel = str(knob.value() or "")
+    if channel in ("", "none"):
+        raise UsageError(f"{node.name} has a matte input but no matte channel. Choose one, or disconnect the matte.")
+    node.inner(MATTE_WRITE)["channels"].setValue(channel)
+    return channel
+
+
+def layer(node: BipackNode) -> str:
+    """Layer that the model works on; `rgb` and `alpha` are parts of rgba."""
+    name = str(node.value("layer") or "").split(" ")[0].split(".")[0]
+    if name in ("", "none", "all"):
+        raise UsageError(f"{node.name} has no layer to work on. Choose rgba or another layer in its 'layer' knob.")
+    return "rgba" if name in ("rgb", "alpha", "red", "green", "blue") else name
+
+
+def settings_at(node: BipackNode, chosen: model.ChosenModel, frame: int) -> Dict[str, Any]:
+    """The model's settings for one frame, by the names in the card."""
+    found = {}
+    for knob in chosen.knobs:
+        ours = node.group.knob(MODEL_KNOB_PREFIX + knob.name)
+        found[knob.name] = knob.default if ours is None else _value_at(ours, knob, frame)
+    return found
+
+
+def tile(node: BipackNode) -> str:
+    """`auto` or a number of pixels. Raises UsageError for anything else."""
+    text = node.text("tile") or "auto"
+    if text != "auto" and not (text.isdigit() and int(text) > 0):
+        raise UsageError(f"{node.name}: tile is {text!r}. Give a size in pixels, such as 512, or auto.")
+    return text
+
+
+# -- inner -----------------------------------------------------------------------------------------------------------
+
+
+def _rebuild(node: BipackNode, wanted: Tuple[Knob, ...]) -> None:
+    """Replace the knobs that came from a card by those of another, in the card's order."""
+    old: Dict[str, Tuple[str, str]] = {}
+    for knob in _model_knobs(node):
+        old[knob.name()] = (knob.Class(), knob.toScript())
+        node.group.removeKnob(knob)
+    for spec in wanted:
+        knob = _make(spec)
+        node.group.addKnob(knob)
+        _set_default(knob, spec)
+        kind, text = old.get(knob.name(), ("", ""))
+        if kind == knob.Class() and (spec.type != "enum" or text.strip('"{}') in spec.values):
+            knob.fromScript(text)
+
+
+def _model_knobs(node: BipackNode) -> List[Any]:
+    return [knob for name, knob in node.group.knobs().items() if name.startswith(MODEL_KNOB_PREFIX)]
+
+
+def _make(spec: Knob) -> Any:
+    if spec.type not in _CLASSES:
+        raise UsageError(f"Knob {spec.name!r} of the model is of type {spec.type!r}, which Nuke has no knob for.")
+    arguments = [MODEL_KNOB_PREFIX + spec.name, spec.label or spec.name.replace("_", " ")]
+    if spec.type == "enum":
+        arguments.append(list(spec.values))  # type: ignore[arg-type]
+    knob = getattr(nuke, _CLASSES[spec.type])(*arguments)
+    knob.setTooltip(spec.tooltip or f"Setting {spec.name!r} of the model.")
+    if spec.type in ("float", "int") and spec.minimum is not None and spec.maximum is not None:
+        knob.setRange(spec.minimum, spec.maximum)
+    if spec.type in ("bool", "enum"):
+        knob.setFlag(nuke.STARTLINE)
+    return knob
+
+
+def _set_default(knob: Any, spec: Knob) -> None:
+    value = {"float": float, "int": int, "bool": bool, "enum": str, "string": str}[spec.type](spec.default)
+    if spec.type in ("float", "int"):
+        knob.setDefaultValue([value])
+    knob.setValue(value)
+
+
+def _value_at(knob: Any, spec: Knob, frame: int) -> Any:
+    if spec.type == "string":
+        return str(knob.value() or "")
+    if not varies(knob):
+        value = knob.value()
+    else:
+        value = knob.getValueAt(frame)
+        if spec.type == "enum":
+            return str(knob.values()[int(value)])
+    return {"float": float, "int": int, "bool": bool, "enum": str}[spec.type](value)

@@ -1,0 +1,93 @@
+"""Which model a node runs, and what its card asks of the node: knobs, window, size, matte.
+
+Reads cards and hashes, never pixels or graphs: the worker does that. Hashes of bare ONNX files are remembered by size
+and time, since a status line may ask for them often.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+from typing import Dict, List, Optional, Tuple
+
+from bipack import card as cards
+from bipack import catalog
+from bipack.card import Knob, ModelCard
+from bipack.errors import MissingInput, ModelRefused, UsageError
+from bipack.host.node import MODEL_FILE_CHOICE, BipackNode
+
+_CATALOGUE_SECONDS = 5.0
+_hashes: Dict[Tuple[str, int, int], str] = {}
+_catalogue: Tuple[float, List[catalog.Located]] = (-1e9, [])
+
+
+@dataclass(frozen=True)
+class ChosenModel:
+    """The model that a node's knobs name."""
+
+    name: str
+    path: str
+    """The .onnx file, as the worker is told."""
+
+    sha256: str
+    card: Optional[ModelCard]
+    """None for a bare ONNX."""
+
+    @property
+    def knobs(self) -> Tuple[Knob, ...]:
+        """Settings that the artist may change."""
+        return self.card.knobs if self.card is not None else ()
+
+    @property
+    def window(self) -> Tuple[int, ...]:
+        """Frame offsets that one result needs; always holds 0."""
+        return tuple(sorted({0, *self.card.frame_offsets})) if self.card is not None else (0,)
+
+    @property
+    def scale(self) -> Optional[int]:
+        """Result size over plate size; None where only the worker can tell."""
+        return self.card.scale if self.card is not None else None
+
+    @property
+    def takes_matte(self) -> bool:
+        """May the worker be given the matte? A bare ONNX decides by its own inputs."""
+        return self.card is None or any(port.role == "matte" for port in self.card.inputs)
+
+
+def chosen(node: BipackNode) -> ChosenModel:
+    """The model of `node`. Raises UsageError when none is chosen, MissingInput or ModelRefused when it is no good."""
+    choice = str(node.value("model"))
+    if choice and choice != MODEL_FILE_CHOICE:
+        return _facts(catalog.locate(choice))
+    path = node.text("model_file") if node.has("model_file") else ""
+    if not path:
+        raise UsageError(f"{node.name} has no model. Choose one from its menu, or give the file of one.")
+    if not os.path.exists(path):
+        raise MissingInput(f"{node.name}: model {path} does not exist. Choose another, or mend the path.")
+    return _facts(catalog.locate(path))
+
+
+def installed(gizmo: str = "") -> List[catalog.Located]:
+    """Models on the model path; only those whose card names `gizmo`, where one is given. Kept for a few seconds."""
+    global _catalogue
+    now = time.monotonic()
+    if now - _catalogue[0] > _CATALOGUE_SECONDS:
+        _catalogue = (now, catalog.installed())
+    return [found for found in _catalogue[1] if found.card is not None and gizmo in ("", found.card.gizmo)]
+
+
+def _facts(located: catalog.Located) -> ChosenModel:
+    sha256 = located.card.sha256 if located.card is not None else _hash(located.path)
+    return ChosenModel(located.name, located.path.replace("\\", "/"), sha256, located.card)
+
+
+def _hash(path: str) -> str:
+    try:
+        status = os.stat(path)
+    except OSError as error:
+        raise ModelRefused(f"Model file {path} cannot be read: {error.strerror}.") from error
+    key = (path, status.st_mtime_ns, status.st_size)
+    if key not in _hashes:
+        _hashes[key] = cards.file_sha256(path)
+    return _hashes[key]

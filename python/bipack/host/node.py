@@ -1,0 +1,149 @@
+"""What a Bipack node is to the rest of the host code: a Group with known knobs outside and known nodes inside.
+
+The gizmos are text; this module is the one place that knows the names in them. A node is recognised by its hidden
+knob `bipack_tool`, whatever file its body came from, so that scripts open and cook where no gizmo file is installed.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import Any, Iterator, List, Optional, Tuple
+
+import nuke
+
+from bipack.errors import UsageError
+
+TOOL = "bipack_tool"
+"""Hidden knob that marks our nodes; its value is the gizmo's name."""
+
+PLATE_WRITE = "CookPlate"
+MATTE_WRITE = "CookMatte"
+RESULT_READ = "Cooked"
+MIX = "Mix"
+INSIDE_MATTE = "InsideMatte"
+
+PLATE_INPUT, MATTE_INPUT = 0, 1
+
+SHOW_RESULT, SHOW_PLATE = "result", "plate"
+
+MODEL_KNOB_PREFIX = "card_"
+"""Knobs made from a card carry it, so that a model's `mix` or `label` never meets the node's own."""
+
+MODEL_FILE_CHOICE = "file"
+"""Entry of the model menu that means: the file named below."""
+
+
+class BipackNode:
+    """A Bipack group in the script. Raises UsageError when made from any other node."""
+
+    def __init__(self, group: Any) -> None:
+        if not is_bipack(group):
+            raise UsageError(f"{group.fullName()} is no Bipack node.")
+        self.group = group
+
+    @property
+    def name(self) -> str:
+        """Full name in the script, e.g. `Group1.BipackModel1`."""
+        return str(self.group.fullName())
+
+    @property
+    def tool(self) -> str:
+        """Name of the gizmo that it was made from."""
+        return str(self.value(TOOL))
+
+    def has(self, knob: str) -> bool:
+        """Does the node have this knob?"""
+        return self.group.knob(knob) is not None
+
+    def value(self, knob: str) -> Any:
+        """Value of a knob that every Bipack node has. Raises UsageError where it was removed from the node."""
+        found = self.group.knob(knob)
+        if found is None:
+            raise UsageError(f"{self.name} lacks its knob {knob!r}. Make the node anew from the Bipack menu.")
+        return found.value()
+
+    def text(self, knob: str) -> str:
+        """Value of a string knob with expressions evaluated."""
+        found = self.group.knob(knob)
+        if found is None:
+            raise UsageError(f"{self.name} lacks its knob {knob!r}. Make the node anew from the Bipack menu.")
+        return str(found.evaluate() if hasattr(found, "evaluate") else found.value() or "").strip()
+
+    def set(self, knob: str, value: Any) -> None:
+        """Set a knob when it is there and differs; not an undo step, not a change that the user made."""
+        found = self.group.knob(knob)
+        if found is not None and found.value() != value:
+            with no_undo():
+                found.setValue(value)
+
+    def inner(self, name: str) -> Any:
+        """The node `name` inside the group. Raises UsageError where it was removed."""
+        found = self.group.node(name)
+        if found is None:
+            raise UsageError(f"{self.name} lacks its inner node {name!r}. Make the node anew from the Bipack menu.")
+        return found
+
+    @property
+    def plate(self) -> Any:
+        """The node that feeds the plate. Raises UsageError when nothing is connected."""
+        found = self.group.input(PLATE_INPUT)
+        if found is None:
+            raise UsageError(f"{self.name} has no plate. Connect its first input.")
+        return found
+
+    @property
+    def matte(self) -> Optional[Any]:
+        """The node that feeds the matte, if any."""
+        return self.group.input(MATTE_INPUT)
+
+    def is_disabled(self) -> bool:
+        """True when the node is switched off and passes its plate on."""
+        knob = self.group.knob("disable")
+        return bool(knob is not None and knob.value())
+
+    def cook_range(self) -> Tuple[int, int]:
+        """First and last frame to cook: the script's, or the node's own.
+
+        Raises UsageError when they are the wrong way round.
+        """
+        if self.value("use_script_range"):
+            first, last = int(nuke.root().firstFrame()), int(nuke.root().lastFrame())
+        else:
+            first, last = int(self.value("first")), int(self.value("last"))
+        if last < first:
+            raise UsageError(f"{self.name} is to cook frames {first}-{last}; the last frame comes before the first.")
+        return first, last
+
+
+def is_bipack(node: Any) -> bool:
+    """True for a node of ours."""
+    return node is not None and node.knob(TOOL) is not None
+
+
+def all_bipack() -> List[BipackNode]:
+    """Every Bipack node of the script, in groups too."""
+    with nuke.root():
+        return [BipackNode(node) for node in nuke.allNodes(recurseGroups=True) if is_bipack(node)]
+
+
+def script_path() -> str:
+    """Path of the script; empty while it has no name."""
+    name = str(nuke.root().name())
+    return "" if name in ("", "Root") else name
+
+
+def views() -> Tuple[str, ...]:
+    """The script's views where it has more than one; else empty."""
+    found = tuple(str(view) for view in nuke.views())
+    return found if len(found) > 1 else ()
+
+
+@contextmanager
+def no_undo() -> Iterator[None]:
+    """Keep what Bipack sets by itself out of the artist's undo list."""
+    undo = nuke.Undo()
+    undo.disable()
+    try:
+        yield
+    finally:
+        undo.enable()

@@ -119,6 +119,13 @@ def _divide(part: Part, outer: int) -> tuple[Part, Part]:
     return axes.split(part, inner), Plain(inner)
 
 
+def _together(part: Part, following: Part) -> Plain | None:
+    """Two counts as one; None where one of them is an axis."""
+    if isinstance(part, Plain) and isinstance(following, Plain):
+        return Plain(part.size * following.size, part.uniform and following.uniform)
+    return None
+
+
 def reshape(field: Field, shape: Sequence[int]) -> tuple[Field, list[int]]:
     """`field` in a new shape (no -1, no 0), and the sizes by which picture axes were split on the way.
 
@@ -134,9 +141,12 @@ def reshape(field: Field, shape: Sequence[int]) -> tuple[Field, list[int]]:
         missing = size
         while missing > 1:
             part = queue.pop(0)
-            while isinstance(part, Plain) and missing % part.size and queue and isinstance(queue[0], Plain):
-                following = queue.pop(0)
-                part = Plain(part.size * following.size, part.uniform and following.uniform)
+            while queue and missing % part.size:
+                together = _together(part, queue[0])
+                if together is None:
+                    break
+                part = together
+                del queue[0]
             if part.size <= missing and missing % part.size == 0:
                 missing //= part.size
             else:
@@ -158,13 +168,17 @@ def broadcast_dim(first: Dim, second: Dim) -> Dim:
         return first
     if dim_size(first) != dim_size(second):
         raise SizeMismatch(f"{dim_size(first)} entries meet {dim_size(second)}")
-    if all(isinstance(part, Plain) and part.uniform for part in first):
+    if _is_uniform(first):
         return second
-    if all(isinstance(part, Plain) and part.uniform for part in second):
+    if _is_uniform(second):
         return first
     if len(first) != len(second):
         raise Irregular("it joins tensors whose rows and columns are laid out differently")
     return tuple(_meet(a, b) for a, b in zip(first, second))
+
+
+def _is_uniform(dim: Dim) -> bool:
+    return all(isinstance(part, Plain) and part.uniform for part in dim)
 
 
 def _meet(first: Part, second: Part) -> Part:

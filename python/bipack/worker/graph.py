@@ -254,7 +254,7 @@ class _Analysis:
         """The output that is the result: the first with four dimensions, else the first."""
         names = [entry.name for entry in self.network.outputs]
         four = [entry.name for entry in self.network.outputs if len(_shape(entry)) == 4]
-        return (four or names or [None])[0]
+        return str((four or names)[0]) if names else None
 
     def _multiple(self, seen: _Seen) -> int:
         """Smallest multiple of the size at which every size behaves like the next."""

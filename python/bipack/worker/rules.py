@@ -62,9 +62,9 @@ def meet(walk: Walk, node: Node, values: Sequence[Field | Const]) -> Field:
         offset = rank - len(value.dims)
         for index, dim in enumerate(value.dims):
             dims[offset + index] = fields.broadcast_dim(dims[offset + index], dim)
-    for value in values:
-        if isinstance(value, Const):
-            dims = _meet_constant(walk, node, dims, value)
+    for other in values:
+        if isinstance(other, Const):
+            dims = _meet_constant(walk, node, dims, other)
     return Field(tuple(dims), max(value.item_bytes for value in present))
 
 

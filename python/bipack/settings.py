@@ -40,6 +40,7 @@ SETTINGS = (
     Setting("threads", "BIPACK_THREADS", "0", "CPU threads of the model; 0 = all cores granted to the process"),
     Setting("engine_cache", "BIPACK_ENGINE_CACHE", "", "folder for TensorRT engines; empty = inside the cache folder"),
     Setting("max_pixels", "BIPACK_MAX_PIXELS", "1000000000", "largest frame that is read, in pixels"),
+    Setting("nuke", "BIPACK_NUKE", "nuke", "Nuke's executable, for `bipack farm cook`"),
     Setting("log", "BIPACK_LOG", "warning", "debug, info, warning or error; the log goes to stderr"),
 )
 

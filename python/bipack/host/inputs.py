@@ -11,7 +11,7 @@ from typing import Any, List, Mapping, Optional, Tuple
 
 import nuke
 
-from bipack import messages
+from bipack import messages, settings
 from bipack.errors import UsageError
 from bipack.frames import FramePath, format_frames
 from bipack.host import exr, graph, knobs, model, recipe, state
@@ -94,14 +94,19 @@ def prepare(node: BipackNode) -> Preparation:
         input="",
         output="",
         layer=knobs.layer(node),
-        device=str(node.value("device")),
-        require_gpu=bool(node.value("require_gpu")),
-        tile=knobs.tile(node),
+        device=_or_setting(str(node.value("device")), "device"),
+        require_gpu=bool(node.value("require_gpu")) or settings.get_flag("require_gpu"),
+        tile=_or_setting(knobs.tile(node), "tile"),
         # The worker itself finds frames finished whose model, settings and input pixels are the same.
         existing="resume",
     )
     now.folder.write_recipe(now.recipe.facts, now.recipe.digest)
     return Preparation(chosen, now.recipe, now.folder, inputs, views(), plate, matte, graph.plate_range(node), request)
+
+
+def _or_setting(chosen: str, setting: str) -> str:
+    """What the node says, else what the site or the farm set for `auto`."""
+    return settings.get(setting) if chosen == "auto" else chosen
 
 
 def write(node: BipackNode, preparation: Preparation, frame: int, done: List[int]) -> FrameOrder:

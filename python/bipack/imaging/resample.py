@@ -11,8 +11,9 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable, Iterator
-from typing import Any
+from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,10 +22,10 @@ from bipack.imaging import nonfinite
 from bipack.imaging.frame import Pixels
 
 KERNELS = ("nearest", "linear", "cubic", "lanczos3")
-_COLUMNS = 32
-_ROWS = 32
-"""Result columns and rows made by one product."""
+_BLOCK = 32
+"""Result columns or rows made by one product."""
 
+_SINGLE_THREAD_PRODUCT = 1 << 18
 _BAND_SAMPLES = 1 << 22
 """Samples of the half-resized band that is held at a time."""
 
@@ -68,49 +69,67 @@ def resized_rows(pixels: Pixels, width: int, height: int, kernel: str = "cubic")
 
 
 def _filtered_rows(source: Pixels, width: int, height: int, kernel: str) -> Iterator[tuple[int, Pixels]]:
-    """Columns first, then rows: the columns of the band of source rows that a block of result rows needs."""
-    shape = source.shape
-    channels = math.prod(shape[2:])
-    flat = np.ascontiguousarray(source).reshape(shape[0], shape[1] * channels)
-    across = _products(shape[1], width, kernel, _COLUMNS, channels)
-    down = _products(shape[0], height, kernel, _ROWS, 1)
-    blocks_in_band = max(1, _BAND_SAMPLES // (_ROWS * width * channels))
+    """Channel by channel, band by band: the columns of the source rows that the band needs, then its rows."""
+    channels = math.prod(source.shape[2:])
+    planes = source.reshape(*source.shape[:2], channels)
+    across, down = _products(source.shape[1], width, kernel), _products(source.shape[0], height, kernel)
+    blocks_in_band = max(1, _BAND_SAMPLES // (_BLOCK * width * channels))
     for start in range(0, len(down), blocks_in_band):
         blocks = down[start : start + blocks_in_band]
         top, bottom = min(block.low for block in blocks), max(block.high for block in blocks)
-        wide = np.empty((bottom - top, width * channels), np.float32)
-        for block in across:
-            np.matmul(flat[top:bottom, block.low : block.high], block.weights.T, out=wide[:, block.first : block.last])
-        rows = np.empty((blocks[-1].last - blocks[0].first, width * channels), np.float32)
-        for block in blocks:
-            target = rows[block.first - blocks[0].first : block.last - blocks[0].first]
-            np.matmul(block.weights, wide[block.low - top : block.high - top], out=target)
-        yield blocks[0].first, rows.reshape(-1, width, *shape[2:])
+        first, last = blocks[0].first, blocks[-1].last
+        wide = np.empty((bottom - top, width), np.float32)
+        done = []
+        for channel in range(channels):
+            plane = np.ascontiguousarray(planes[top:bottom, :, channel])
+            for block in across:
+                for part in _pieces(len(plane), block.weights.size):
+                    target = wide[part, block.first : block.last]
+                    np.matmul(plane[part, block.low : block.high], block.transposed, out=target)
+            rows = np.empty((last - first, width), np.float32)
+            for block in blocks:
+                for part in _pieces(width, block.weights.size):
+                    target = rows[block.first - first : block.last - first, part]
+                    np.matmul(block.weights, wide[block.low - top : block.high - top, part], out=target)
+            done.append(rows)
+        yield first, (done[0] if channels == 1 else cv2.merge(done)).reshape(-1, width, *source.shape[2:])
 
 
+def _pieces(length: int, weights: int) -> Iterator[slice]:
+    """`length` cut so that a product with that many weights stays small enough for one thread of BLAS.
+
+    OpenBLAS wakes all its threads above 2^18 multiplications; for products this thin that costs up to ten times more.
+    """
+    step = max(8, _SINGLE_THREAD_PRODUCT // weights)
+    for start in range(0, length, step):
+        yield slice(start, start + step)
+
+
+@dataclass(frozen=True, eq=False)
 class _Product:
     """One block of the banded matrix: result samples first..last from source samples low..high."""
 
-    def __init__(self, first: int, last: int, low: int, high: int, weights: Pixels) -> None:
-        self.first, self.last, self.low, self.high, self.weights = first, last, low, high, weights
+    first: int
+    last: int
+    low: int
+    high: int
+    weights: Pixels
+    transposed: Pixels
 
 
 @functools.lru_cache(maxsize=32)
-def _products(source: int, result: int, kernel: str, size: int, channels: int) -> tuple[_Product, ...]:
-    """The matrix of one axis as dense blocks of `size` result pixels; interleaved channels are a Kronecker product."""
+def _products(source: int, result: int, kernel: str) -> tuple[_Product, ...]:
+    """The matrix of one axis as dense blocks of a few result samples."""
     index, weights = taps(source, result, kernel)
     blocks = []
-    for first in range(0, result, size):
-        last = min(first + size, result)
+    for first in range(0, result, _BLOCK):
+        last = min(first + _BLOCK, result)
         low, high = int(index[first:last].min()), int(index[first:last].max()) + 1
-        dense: NDArray[Any] = np.zeros((last - first, high - low))
+        dense = np.zeros((last - first, high - low))
         rows = np.repeat(np.arange(last - first), index.shape[1])
         np.add.at(dense, (rows, (index[first:last] - low).ravel()), weights[first:last].ravel())
-        if channels > 1:
-            dense = np.kron(dense, np.eye(channels))
-        blocks.append(
-            _Product(first * channels, last * channels, low * channels, high * channels, dense.astype(np.float32))
-        )
+        single = dense.astype(np.float32)
+        blocks.append(_Product(first, last, low, high, single, np.ascontiguousarray(single.T)))
     return tuple(blocks)
 
 

@@ -23,12 +23,10 @@ REC709 = (0.2126, 0.7152, 0.0722)
 
 def enter(pixels: Pixels, space: str) -> Pixels:
     """Scene-linear pixels in the values of `space`; always a new array."""
-    if space != "encoded":
-        return pixels.copy()
     out = np.empty(pixels.shape, np.float32)
 
     def strip(first: int, last: int) -> None:
-        color.encode(pixels[first:last], out=out[first:last])
+        out[first:last] = enter_block(pixels[first:last], space)
 
     in_strips(len(pixels), _ROWS, strip)
     return out
@@ -38,11 +36,21 @@ def leave(pixels: Pixels, space: str) -> Pixels:
     """Back to scene-linear, in place."""
 
     def strip(first: int, last: int) -> None:
-        color.decode(pixels[first:last], out=pixels[first:last])
+        leave_block(pixels[first:last], space)
 
     if space == "encoded":
         in_strips(len(pixels), _ROWS, strip)
     return pixels
+
+
+def enter_block(pixels: Pixels, space: str) -> Pixels:
+    """`enter` for a part of a picture that is already one strip of several."""
+    return color.encode(pixels) if space == "encoded" else pixels.copy()
+
+
+def leave_block(pixels: Pixels, space: str) -> Pixels:
+    """`leave` for one strip, in place."""
+    return color.decode(pixels, out=pixels) if space == "encoded" else pixels
 
 
 def luma(pixels: Pixels, weights: tuple[float, float, float] = REC709) -> Pixels:

@@ -28,7 +28,7 @@ PROVIDERS = {CPU: "CPUExecutionProvider", CUDA: "CUDAExecutionProvider", TENSORR
 """Our words for ONNX Runtime's providers."""
 
 CPU_TILE_BYTES = 1 << 30
-"""Memory that auto tiles give the model on a CPU, unless the setting says otherwise."""
+"""The most memory that auto tiles give the model on a CPU, unless the setting says otherwise."""
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from bipack.worker.axes import Axis, SizeMismatch, plate_axis
 from bipack.worker.fields import Dim, Field, Value, plain
 from bipack.worker.walk import Network, Walk
 
-BLEND_OVERLAP = 64
+BLEND_OVERLAP = 32
 """Plate pixels of cross-fade, and the most of the local halo that is thrown away, where tiles cannot be exact."""
 
 LARGEST_WALK = 1 << 15

@@ -131,7 +131,7 @@ class Session:
         """What the user should know, found while opening and running; whoever shows them clears the list."""
 
         self.tile_limit: int | None = None
-        """Largest tile that memory allows, once it ran out at a larger one."""
+        """Plate pixels of the largest tile that memory allows, once it ran out at a larger one."""
 
         self._opened = opened
         self._choice = choice

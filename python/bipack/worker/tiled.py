@@ -1,0 +1,309 @@
+"""A frame through a model, tile by tile.
+
+The plate is asked for piece by piece and the result handed out piece by piece, so that neither is ever held in the
+network's encoding as a whole: memory is the frame's own buffers plus one tile. `auto` tiles fit a memory budget and
+shrink when memory runs out, with a line that says so; a tile size that the user chose is kept, or the run ends.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+
+from bipack.errors import BipackError, GpuOutOfMemory, ModelRefused, UsageError
+from bipack.imaging import tiling
+from bipack.imaging.tiling import Tile, TileGeometry
+from bipack.worker.devices import CPU
+from bipack.worker.runtime import OutOfMemory
+from bipack.worker.session import Session
+
+log = logging.getLogger(__name__)
+
+WASTE_ALLOWED = 1.05
+"""How much more than the plate may be computed because of overlap, before `auto` takes more memory instead.
+
+Measured with a net of ten 3×3 convolutions of 32 channels at 1920×1080 on a CPU (one thread, million pixels a second):
+the runtime's own speed does not depend on the shape, 1.26 to 1.31 from 128×128 to the whole frame, so only the overlap
+counts. Useful pixels: 128×128 0.91, 256×256 1.09, 512×512 1.19, full-width bands of 136 rows 1.08, of 270 rows 1.17, of
+540 rows 1.23, whole 1.28. Hence full-width bands (they waste nothing sideways), and no more memory than they need.
+"""
+
+ReadTile = Callable[[slice, slice], Mapping[str, np.ndarray]]
+"""Gives the model's inputs for rows and columns of the plate: pictures as float32 (1, channels, rows, columns), in the
+network's encoding; other inputs (amounts, latents) as they are."""
+
+
+@dataclass(frozen=True)
+class Region:
+    """Where a piece of the result goes."""
+
+    rows: slice
+    """Rows of the result, in result pixels."""
+
+    columns: slice
+    fraction: float
+    """Part of the frame that is done with this piece, 0..1."""
+
+
+def iterate(
+    session: Session,
+    read_tile: ReadTile,
+    height: int,
+    width: int,
+    tile: str | int = "auto",
+    cancel: threading.Event | None = None,
+) -> Iterator[tuple[Region, np.ndarray]]:
+    """Run a model over a frame of `height` × `width` plate pixels; yields pieces of its first output.
+
+    A piece is float32 (channels, rows, columns), and valid until the next one is asked for. Pieces cover the result
+    without gap or overlap. If memory runs out at an `auto` tile, the frame starts over with smaller ones: pieces that
+    were handed out come again, and `session.notices` gets a line.
+
+    `tile` is `auto` or the largest tile in plate pixels, overlap included. Raises UsageError for a tile that is all
+    overlap, GpuOutOfMemory (on a CPU too) when memory runs out at the user's tile or at the smallest, Cancelled,
+    ModelRefused.
+    """
+    chosen = parse_tile(tile)
+    geometry = session.facts.geometry
+    if chosen is not None:
+        _say_untiled(session, geometry, chosen, height, width)
+    while True:
+        size = auto_tile(session, height, width) if chosen is None else chosen
+        tiles = tiling.plan(height, width, geometry, size)
+        try:
+            yield from _pass(session, read_tile, tiles, geometry, cancel)
+            return
+        except OutOfMemory as error:
+            log.info("Out of memory with tiles of %s: %s", tiles[0].shape, error)
+            _shrink(session, tiles, chosen, error)
+
+
+def run_tiled(
+    session: Session,
+    feeds: Mapping[str, np.ndarray],
+    tile: str | int = "auto",
+    progress: Callable[[float], None] | None = None,
+    cancel: threading.Event | None = None,
+    out: np.ndarray | None = None,
+) -> np.ndarray:
+    """Run a model over inputs that are at hand: pictures (1, channels, height, width) float32, others as they are.
+
+    Returns (channels, height·scale, width·scale) float32, in `out` where that is given. Raises what `iterate` raises.
+    """
+    pictures = _picture_names(session)
+    height, width = next(feeds[name].shape[2:] for name in feeds if name in pictures)
+
+    def read_tile(rows: slice, columns: slice) -> dict[str, np.ndarray]:
+        return {name: array[..., rows, columns] if name in pictures else array for name, array in feeds.items()}
+
+    scale = session.facts.geometry.scale
+    for region, piece in iterate(session, read_tile, height, width, tile, cancel):
+        if out is None:
+            out = np.empty((len(piece), height * scale, width * scale), np.float32)
+        out[:, region.rows, region.columns] = piece
+        if progress is not None:
+            progress(region.fraction)
+    assert out is not None
+    return out
+
+
+def parse_tile(tile: str | int) -> int | None:
+    """A tile setting as pixels, None for `auto`. Raises UsageError."""
+    if str(tile).strip().lower() == "auto":
+        return None
+    try:
+        pixels = int(tile)
+    except ValueError:
+        pixels = 0
+    if pixels < 1:
+        raise UsageError(f"Tile {tile!r} is neither `auto` nor a number of pixels.")
+    return pixels
+
+
+# -- the size of tiles ---------------------------------------------------------------------------------------------
+
+
+def auto_tile(session: Session, height: int, width: int) -> tuple[int, int] | None:
+    """Height and width of the tiles that suit the memory there is; None for the whole frame at once."""
+    geometry = session.facts.geometry
+    if geometry.tiling == "whole":
+        return None
+    whole = math.prod(tiling.padded_size(height, width, geometry))
+    most = _pixels(session, session.tile_budget)
+    if session.tile_limit is not None:
+        most = min(most, session.tile_limit)
+    if whole <= most and (geometry.tiling == "blend" or session.provider != CPU):
+        return None
+    steps = (most // 4, most // 2, most) if session.provider == CPU else (most,)
+    shapes = [_best_shape(geometry, height, width, max(pixels, 1)) for pixels in steps]
+    for shape in shapes:
+        if _computed(geometry, height, width, shape) <= WASTE_ALLOWED * whole:
+            break
+    return None if math.prod(shape) >= whole else shape
+
+
+def _pixels(session: Session, memory: int) -> int:
+    return int(memory / max(session.facts.bytes_per_pixel, 1.0))
+
+
+def _lost(geometry: TileGeometry) -> tuple[int, int]:
+    """Pixels of a tile's height and width that are overlap."""
+    halo, border = geometry.halo, geometry.border
+    ramp = geometry.overlap if geometry.tiling == "blend" else 0
+    return (
+        halo.top + halo.bottom + border.top + border.bottom + ramp,
+        halo.left + halo.right + border.left + border.right + ramp,
+    )
+
+
+def _best_shape(geometry: TileGeometry, height: int, width: int, pixels: int) -> tuple[int, int]:
+    """Tiles of at most `pixels` that compute the least: as few columns as possible, all of one size."""
+    least = tiling.smallest_tile(geometry)
+    tall, wide = tiling.padded_size(height, width, geometry)
+    lost = _lost(geometry)
+    candidates = []
+    for columns in range(1, max(2, math.ceil(wide / least)) + 1):
+        across = _share(wide, columns, lost[1], geometry.alignment, least)
+        rows = 1
+        room = max(least, pixels // across)
+        if room < tall:
+            rows = math.ceil((tall - lost[0]) / max(1, (room - lost[0]) // geometry.alignment * geometry.alignment))
+        shape = (_share(tall, rows, lost[0], geometry.alignment, least), across)
+        candidates.append(shape)
+        if math.prod(shape) <= pixels and columns > 4:
+            break
+    fitting = [shape for shape in candidates if math.prod(shape) <= pixels] or [min(candidates, key=math.prod)]
+    return min(fitting, key=lambda shape: _computed(geometry, height, width, shape))
+
+
+def _share(length: int, count: int, lost: int, alignment: int, least: int) -> int:
+    """Size of `count` tiles over `length` pixels."""
+    if count == 1:
+        return length
+    stride = math.ceil((length - lost) / count / alignment) * alignment
+    return min(length, max(least, stride + lost + alignment - 1))
+
+
+def _computed(geometry: TileGeometry, height: int, width: int, shape: tuple[int, int]) -> int:
+    """Pixels that tiles of `shape` run through the model."""
+    try:
+        tiles = tiling.plan(height, width, geometry, shape)
+    except UsageError:
+        return 1 << 62
+    return sum(math.prod(entry.shape) for entry in tiles)
+
+
+def _shrink(session: Session, tiles: list[Tile], chosen: int | None, error: OutOfMemory) -> None:
+    """Prepare for smaller tiles after memory ran out. Raises GpuOutOfMemory when there is no smaller one."""
+    tall, wide = tiles[0].shape
+    geometry, device = session.facts.geometry, session.device
+    failed = f"Model {session.name!r}: memory ran out on {device} with tiles of {wide}×{tall} pixels"
+    _rebuild(session, failed, error)
+    if chosen is not None and len(tiles) > 1:
+        raise GpuOutOfMemory(f"{failed}, as chosen. Choose a smaller tile, or `auto`.") from error
+    if geometry.tiling == "whole" or None not in geometry.fixed:
+        raise GpuOutOfMemory(f"{failed}, and this model cannot take less. Use a smaller frame.") from error
+    if chosen is not None:
+        raise GpuOutOfMemory(f"{failed} (the frame fits into one). Choose a smaller tile, or `auto`.") from error
+    smallest = tiling.smallest_tile(geometry) ** 2
+    if tall * wide <= smallest:
+        raise GpuOutOfMemory(f"{failed}, the smallest there is. Free memory, or use another device.") from error
+    session.tile_limit = max(smallest, tall * wide // 2)
+    session.notices.append(f"{failed}; the frame is done again with tiles of half that size.")
+
+
+def _rebuild(session: Session, failed: str, error: OutOfMemory) -> None:
+    try:
+        session.rebuild()
+    except (OutOfMemory, BipackError):
+        raise GpuOutOfMemory(f"{failed}, and the model could not be loaded again. Free memory.") from error
+
+
+def _say_untiled(session: Session, geometry: TileGeometry, chosen: int, height: int, width: int) -> None:
+    if geometry.tiling == "whole" and max(height, width) > chosen:
+        reason = session.facts.reasons[0] if session.facts.reasons else "its card says so"
+        notice = (
+            f"Model {session.name!r} cannot be tiled ({reason}): the whole frame is run at once, whatever the tile."
+        )
+        if notice not in session.notices:
+            session.notices.append(notice)
+
+
+# -- running -------------------------------------------------------------------------------------------------------
+
+
+def _picture_names(session: Session) -> set[str]:
+    return {entry.name for entry in session.facts.inputs if entry.picture}
+
+
+def _pass(
+    session: Session, read_tile: ReadTile, tiles: list[Tile], geometry: TileGeometry, cancel: threading.Event | None
+) -> Iterator[tuple[Region, np.ndarray]]:
+    """All tiles of one plan."""
+    results = _results(session, read_tile, tiles, geometry, cancel)
+    if tiles[0].weights is None:
+        for index, (tile, result) in enumerate(results):
+            yield Region(*tile.write, (index + 1) / len(tiles)), result
+    else:
+        yield from _blended(results, tiles, geometry)
+
+
+def _results(
+    session: Session, read_tile: ReadTile, tiles: list[Tile], geometry: TileGeometry, cancel: threading.Event | None
+) -> Iterator[tuple[Tile, np.ndarray]]:
+    """The part of each tile's result that is kept: (channels, rows, columns)."""
+    pictures, output = _picture_names(session), session.card.outputs[0].name
+    for tile in tiles:
+        given = read_tile(*tile.read)
+        feeds = {name: tiling.pad(array, tile) if name in pictures else array for name, array in given.items()}
+        result = session.run(feeds, cancel)[output]
+        _check_result(session, result, tile, geometry)
+        yield tile, result[0, :, tile.keep[0], tile.keep[1]]
+
+
+def _check_result(session: Session, result: np.ndarray, tile: Tile, geometry: TileGeometry) -> None:
+    border = geometry.border
+    wanted = (
+        (tile.shape[0] - border.top - border.bottom) * geometry.scale,
+        (tile.shape[1] - border.left - border.right) * geometry.scale,
+    )
+    if result.ndim != 4 or result.shape[2:] != wanted:
+        found = "×".join(str(size) for size in result.shape)
+        raise ModelRefused(
+            f"Model {session.name!r} made {found} out of {tile.shape[0]}×{tile.shape[1]}, where {wanted[0]}×{wanted[1]}"
+            " was to be expected from its graph. It cannot be used on this frame size."
+        )
+
+
+def _blended(
+    results: Iterator[tuple[Tile, np.ndarray]], tiles: list[Tile], geometry: TileGeometry
+) -> Iterator[tuple[Region, np.ndarray]]:
+    """Cross-fade tiles, one row of tiles at a time; rows that no later tile touches are handed out."""
+    starts = sorted({tile.write[0].start for tile in tiles})
+    carried: Any = None
+    columns = max(tile.write[1].stop for tile in tiles)
+    for number, (_, group) in enumerate(groupby(results, key=lambda pair: pair[0].write[0].start)):
+        band, rows = _band(list(group), columns)
+        if carried is not None:
+            band[:, : carried.shape[1]] += carried
+        end = starts[number + 1] if number + 1 < len(starts) else rows.stop
+        yield Region(slice(rows.start, end), slice(0, columns), (number + 1) / len(starts)), band[:, : end - rows.start]
+        carried = band[:, end - rows.start :].copy()
+
+
+def _band(group: list[tuple[Tile, np.ndarray]], columns: int) -> tuple[np.ndarray, slice]:
+    """One row of tiles, weighted and added up: (channels, rows, columns)."""
+    rows = group[0][0].write[0]
+    band = np.zeros((len(group[0][1]), rows.stop - rows.start, columns), np.float32)
+    for tile, result in group:
+        assert tile.weights is not None
+        down, across = tile.weights
+        band[:, :, tile.write[1]] += result * (down[:, None] * across[None, :])
+    return band, rows

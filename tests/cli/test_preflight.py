@@ -132,7 +132,7 @@ def test_a_plate_smaller_than_the_model_needs_is_risky(capsys, model, tmp_path):
 
 
 def test_a_model_that_looks_at_neighbours_wants_more_than_one_frame(capsys, model, tmp_path):
-    change(model, inputs=(Port("input", 9, frame_offsets=(-1, 0, 1), range=(-0.1, 2.5)),))
+    change(model, inputs=(Port("input", 3, frame_offsets=(-1, 0, 1), range=(-0.1, 2.5)),))
     assert judged(capsys, model, write(tmp_path, sample()))[1]["motion"] == "risky"
     assert "motion" not in judged(capsys, model, SAMPLES)[1]
 

@@ -99,12 +99,11 @@ def examine(
     from bipack.imaging import image_io, plate, shot, transfer
 
     port = next(port for port in card.inputs if port.role == "plate")
-    channels = port.channels // max(1, len(port.frame_offsets))
     measured = []
     for number in frames:
         frame = image_io.read_frame(pattern.path(number))
         try:
-            taken = plate.take(frame, layer, channels)
+            taken = plate.take(frame, layer, port.channels)
         except ModelRefused as error:
             return [Finding("no", "channels", str(error))]
         integer = transfer.is_integer(frame.parts[taken.part].channels[taken.names[0]])

@@ -59,7 +59,7 @@ def export_onnx(
             torch.onnx.export(
                 module,
                 tuple(examples),
-                stream,
+                stream,  # type: ignore[arg-type]  # annotated as a path only; a stream is written all the same
                 input_names=list(input_names),
                 output_names=list(output_names),
                 dynamic_axes={name: named for name, named in free.items() if named},

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,7 +11,7 @@ _LUMA = (65.481, 128.553, 24.966)
 """BT.601 luma in studio range from coded RGB 0..1; the offset of 16 cancels in a difference."""
 
 
-def luma(coded: NDArray[np.float32]) -> NDArray[np.float64]:
+def luma(coded: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
     """BT.601 luma 16..235 of display-coded RGB 0..1, (height, width, 3) to (height, width), not rounded."""
     result: NDArray[np.float64] = coded.astype(np.float64) @ np.array(_LUMA) + 16.0
     return result

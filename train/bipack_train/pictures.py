@@ -75,7 +75,8 @@ def shrunk(pixels: Pixels, factor: float, kernel: str = "lanczos3") -> Pixels:
 def original(path: str) -> Pixels:
     """The sharp original that is made of one photograph file: read, shrunk, rounded to 8 bits."""
     pixels = read_photo(path)
-    factor = shrink_factor(*pixels.shape[:2], compressed=not path.lower().endswith(".png"))
+    height, width = pixels.shape[:2]
+    factor = shrink_factor(height, width, compressed=not path.lower().endswith(".png"))
     return (np.round(shrunk(pixels, factor) * 255) / 255).astype(np.float32)
 
 
@@ -174,7 +175,9 @@ def _clouds(rng: np.random.Generator, height: int, width: int) -> NDArray[np.flo
         grid = rng.random((cells, cells)).astype(np.float32)
         total += np.float32(strength) * cv2.resize(grid, (width, height), interpolation=cv2.INTER_LINEAR)
         strength, cells = strength * 0.6, cells * 2
-    return (total - total.min()) / max(float(np.ptp(total)), 1e-6)
+    total -= total.min()
+    total /= max(float(total.max()), 1e-6)
+    return total
 
 
 _GLYPHS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.,:;!?&%$#@()[]+-=/*"
@@ -250,7 +253,7 @@ def _strokes(rng: np.random.Generator, size: int) -> Pixels:
 def _lamps(rng: np.random.Generator, size: int) -> Pixels:
     """Scene-linear: lights of up to 16 stops above a dim, cluttered ground, with edges that are hard to the pixel."""
     ground = color.decode(_leaves(rng, size // 2)) * np.float32(2.0 ** rng.uniform(-8, 0))
-    canvas = cv2.resize(ground, (size, size), interpolation=cv2.INTER_NEAREST)
+    canvas: Pixels = np.asarray(cv2.resize(ground, (size, size), interpolation=cv2.INTER_NEAREST), np.float32)
     for _ in range(int(rng.integers(5, 40))):
         mask = np.zeros((size, size), np.uint8)
         centre = (int(rng.integers(size)), int(rng.integers(size)))

@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from bipack.card import Source
 from bipack.errors import BipackError, UsageError
 from bipack.imaging import resample
 from bipack_train import checkpoint, degrade, metrics, pictures, recipe
@@ -126,6 +127,9 @@ class SuperresRecipe:
     validate_every: int = field(default=2000, metadata=recipe.VOLATILE)
     limits: tuple[str, ...] = field(default=(), metadata=recipe.VOLATILE)
     """Sentences for the card: what the model cannot do."""
+
+    sources: tuple[Source, ...] = field(default=(), metadata=recipe.VOLATILE)
+    """Where the pictures come from and under which licences, for the card."""
 
 
 def load_recipe(path: str) -> SuperresRecipe:

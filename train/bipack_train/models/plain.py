@@ -93,7 +93,8 @@ class PlainNet(nn.Module):
         difference = self.body(plate)
         if difference.dtype != plate.dtype:  # bfloat16 inside autocast; a cast without need would end up in the graph
             difference = difference.to(plate.dtype)
-        return repeat_pixels(plate, self.scale) + self.shuffle(difference)
+        result: Tensor = repeat_pixels(plate, self.scale) + self.shuffle(difference)
+        return result
 
     def fused(self) -> PlainNet:
         """A copy for export and inference whose branches are folded into plain convolutions."""
@@ -117,7 +118,8 @@ class _HalfBody(nn.Module):
 
     def forward(self, plate: Tensor) -> Tensor:
         """As PlainNet.forward, float32 in and out."""
-        return repeat_pixels(plate, self.scale) + self.shuffle(self.body(plate.half())).float()
+        difference: Tensor = self.shuffle(self.body(plate.half())).float()
+        return repeat_pixels(plate, self.scale) + difference
 
 
 def repeat_pixels(plate: Tensor, scale: int) -> Tensor:

@@ -1,0 +1,149 @@
+"""From a finished super-res run to a model folder: draft of the card, proof frame, held-out scores, README."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import platform
+import subprocess
+
+import numpy as np
+
+import bipack
+from bipack.card import Geometry, ModelCard, Port, Score, Training
+from bipack.imaging import color
+from bipack.imaging.frame import Frame
+from bipack_train import checkpoint, pictures, scores, superres, verify
+from bipack_train.superres import SuperresRecipe
+
+AUTHOR = "The Bipack authors"
+LICENCE = "Apache-2.0"
+_PROOF_WIDTH, _PROOF_HEIGHT = 96, 64
+
+
+def publish(settings: SuperresRecipe, recipe_path: str, data: str, out: str) -> ModelCard:
+    """Export, verify and score the last checkpoint in `out`; the model folder is <out>/<name>.
+
+    Raises MissingInput where there is no checkpoint, ModelRefused where verification fails, DiskError.
+    """
+    path = os.path.join(out, superres.CHECKPOINT)
+    net = superres.averaged_from(path, settings).fused()
+    held_out = settings.data.held_out
+
+    def measure(folder: str) -> list[Score]:
+        table = scores.score_photos(folder, data, held_out, settings.scale)
+        if not table:
+            return []
+        value, plain = scores.mean(table)
+        name = f"{len(table)} photographs held out by the recipe"
+        return [Score("PSNR-Y", name, round(value, 2), "bicubic", round(plain, 2))]
+
+    with open(os.path.join(out, superres.LOG), "rb") as stream:
+        training_log = stream.read()
+    return verify.publish(
+        net,
+        draft_card(settings, recipe_path, checkpoint.load(path)),
+        os.path.join(out, settings.name),
+        proof_frame(settings.seed),
+        lambda card: readme(card, settings),
+        measure=measure,
+        extra_files={superres.LOG: training_log},
+    )
+
+
+def draft_card(settings: SuperresRecipe, recipe_path: str, state: checkpoint.Checkpoint) -> ModelCard:
+    """The card as far as the recipe and the run know it; `verify.publish` fills in the rest."""
+    training = Training(
+        data=settings.sources,
+        recipe=_in_repository(recipe_path),
+        seed=settings.seed,
+        steps=state.step,
+        commit=_commit(),
+        date=datetime.date.today().isoformat(),
+        machine=f"{platform.system()} {platform.machine()}",
+        minutes=round(float(state.extra["seconds"]) / 60, 1),
+    )
+    # Training covered the encoding of 0 to about 65000.
+    covered = (0.0, round(float(color.encode(np.array([65504.0], np.float32))[0]), 2))
+    return ModelCard(
+        name=settings.name,
+        title=settings.title,
+        version=settings.version,
+        purpose=settings.purpose,
+        file="",
+        sha256="",
+        kind="image",
+        inputs=(Port("plate", 3, range=covered),),
+        outputs=(Port("result", 3, range=covered),),
+        gizmo="BipackSuperRes",
+        scale=settings.scale,
+        geometry=Geometry(tile=512),
+        training=training,
+        limits=settings.limits,
+        author=AUTHOR,
+        licence=LICENCE,
+    )
+
+
+def proof_frame(seed: int) -> Frame:
+    """A drawn plate (leaves, strokes, and lamps in one corner) that any install can be checked against; half EXR."""
+    leaves = pictures.draw(seed, 0, _PROOF_WIDTH).pixels[:_PROOF_HEIGHT]
+    strokes = pictures.draw(seed, 3, _PROOF_WIDTH).pixels[:_PROOF_HEIGHT]
+    lamps = pictures.draw(seed, 4, _PROOF_WIDTH).pixels[:_PROOF_HEIGHT]
+    encoded = leaves.copy()
+    encoded[:, 32:64] = strokes[:, 32:64]
+    # Lamps of 4000 at most: what sharpening adds at their edges must still fit into half floats.
+    encoded[:, 64:] = np.minimum(lamps[:, 64:], color.encode(np.array([4000.0], np.float32)))
+    return verify.picture_frame(color.decode(encoded), {"comments": "Proof plate of Bipack, drawn by seed"}, half=True)
+
+
+def readme(card: ModelCard, settings: SuperresRecipe) -> str:
+    """The page beside the model, for artists."""
+    lines = [f"# {card.title}", "", card.purpose, "", "## What it cannot do", ""]
+    lines += [f"- {limit}" for limit in card.limits]
+    lines += ["", "## Scores", "", "| Metric | Pictures | Model | Bicubic |", "|---|---|---|---|"]
+    lines += [
+        f"| {score.metric} | {score.set} | {score.value:.2f} dB | {score.baseline_value or 0:.2f} dB |"
+        for score in card.scores
+    ]
+    geometry, size = card.geometry, settings.network
+    lines += [
+        "",
+        "Measured through the worker on pictures that training never saw: shrunk by antialiased bicubic to 8 bits, "
+        f"BT.601 luma, {card.scale} pixels cut off at the border. `bench/superres.py` prints the table.",
+        "",
+        "## What it is",
+        "",
+        f"{size.depth} convolutions of 3x3 with {size.width} channels; the result is added to the repeated pixels of "
+        f"the plate. A result pixel sees {geometry.halo} plate pixels to each side, so tiles overlap by that and are "
+        "exact. Values above 1 and below 0 pass through the color encoding; nothing is clamped.",
+        "",
+        f"Trained on {', '.join(source.name for source in card.training.data)} for {card.training.steps} steps "
+        f"({card.training.minutes:.0f} minutes on a shared two-core machine); `{superres.LOG}` is the log. "
+        "Licences of the pictures: MODELS.md. To make it again:",
+        "",
+        f"    bipack-train recipe {card.training.recipe} --data <folder>",
+        "",
+        f"Licence of the weights: {card.licence}.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _in_repository(path: str) -> str:
+    """The recipe's path as seen from the repository's root where it lies inside, else its bare name."""
+    relative = os.path.relpath(os.path.abspath(path), _root())
+    return os.path.basename(path) if relative.startswith(os.pardir) else relative.replace(os.sep, "/")
+
+
+def _root() -> str:
+    return os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+
+def _commit() -> str:
+    """The commit that the trainer is at, or the version where there is no repository."""
+    command = ["git", "-C", _root(), "rev-parse", "HEAD"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return bipack.__version__

@@ -13,7 +13,7 @@ from typing import Any, Optional
 
 from bipack import settings
 from bipack.errors import UsageError
-from bipack.imaging import exr_header, exr_io, raster_io, transfer
+from bipack.imaging import exr_header, exr_io, raster_check, raster_io, transfer
 from bipack.imaging.frame import Box, Frame
 
 EXTENSIONS = {".exr": "exr", ".sxr": "exr", ".dpx": "dpx", **raster_io.EXTENSIONS}
@@ -107,6 +107,6 @@ def probe(path: str) -> FileInfo:
 
         width, height = dpx_io.size(path)
     else:
-        width, height = raster_io.size_of(raster_io.read_bytes(path), path, file_type)
+        width, height = raster_check.size_of(raster_io.read_bytes(path), path, file_type)
     box = Box.of_size(width, height)
     return FileInfo(path, file_type, (PartInfo("", {}, box, box),))

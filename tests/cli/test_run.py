@@ -78,8 +78,8 @@ def test_a_matte_keeps_the_result_inside_it(tmp_path: Path) -> None:
     write_frame(str(tmp_path / "p.exr"), plate())
     matte = np.zeros((24, 40), np.float16)
     matte[10:14, 12:20] = 1
-    window = plate().parts[0].data_window
-    write_frame(str(tmp_path / "matte.exr"), Frame([Part({"A": matte}, window, window, {}, {})]))
+    part = plate().parts[0]
+    write_frame(str(tmp_path / "matte.exr"), Frame([Part({"A": matte}, part.data_window, part.display_window)]))
     assert run(model, str(tmp_path / "p.exr"), str(tmp_path / "r.exr"), "--matte", str(tmp_path / "matte.exr")) == 0
     before = read_frame(str(tmp_path / "p.exr")).parts[0].channels["R"]
     after = read_frame(str(tmp_path / "r.exr")).parts[0].channels["R"]
@@ -187,6 +187,7 @@ def test_a_full_disk_ends_with_15(identity: str, tmp_path: Path, capsys: Any, mo
         return link
 
     pattern = write_sequence(tmp_path)
+    (tmp_path / "out").mkdir()
     monkeypatch.setattr(atomic, "temporary_beside", on_the_full_disk)
     assert run(identity, pattern, str(tmp_path / "out" / "r.%04d.exr")) == 15
     assert "full" in sentence(capsys)

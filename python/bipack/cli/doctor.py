@@ -137,9 +137,10 @@ def _licence(name: str, metadata: Any) -> str:
 def _devices(problems: List[str]) -> Dict[str, Any]:
     """What the worker would run on."""
     try:
-        from bipack.worker import devices
+        from bipack.worker import devices, runtime
 
-        return {"auto": devices.describe(), "providers": ", ".join(devices.providers())}
+        providers = runtime.load().get_available_providers()
+        return {"auto": devices.describe(), "providers": ", ".join(providers)}
     except Exception as error:  # a broken driver or wheel is a finding of this page, not its end
         problems.append(f"ONNX Runtime cannot be used ({type(error).__name__}: {error}).")
         return {"auto": "none", "providers": ""}

@@ -103,6 +103,11 @@ def gpus() -> tuple[Gpu, ...]:
     return tuple(found)
 
 
+def describe() -> str:
+    """What `auto` means on this machine, in words."""
+    return ", ".join(gpu.name for gpu in gpus()) or f"CPU ({granted_cores()} threads)"
+
+
 def free_memory(index: int) -> int:
     """Bytes free on a GPU, or 0 when the driver does not say."""
     driver = _driver()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from bipack import atomic, messages
@@ -111,7 +111,7 @@ def _is_network(folder: str) -> bool:
     return bool(holding) and holding[-1].startswith(("nfs", "cifs", "smb"))
 
 
-def _gaps(plate: FramePath, frames: tuple[int, ...], offsets: tuple[int, ...]) -> list[int]:
+def _gaps(plate: FramePath, frames: tuple[int, ...], offsets: Sequence[int]) -> list[int]:
     """Neighbour frames that are missing inside the shot; before its first and after its last there is none to miss."""
     present = plate.existing() if len(offsets) > 1 else ()
     if not present:

@@ -16,7 +16,7 @@ from typing import BinaryIO
 
 from bipack import messages, settings
 from bipack.errors import BipackError, Cancelled
-from bipack.worker import devices
+from bipack.worker import devices, runtime
 from bipack.worker.sequence import run_sequence
 from bipack.worker.steps import StepCache
 
@@ -50,7 +50,9 @@ class Server:
         except BipackError as error:
             self.send(_failed("", error))
             return error.exit_code
-        self.send(messages.Ready(pid=os.getpid(), providers=devices.providers(), device=devices.describe()))
+        self.send(
+            messages.Ready(pid=os.getpid(), providers=tuple(runtime.load().get_available_providers()), device=devices.describe())
+        )
         threading.Thread(target=self._listen, name="bipack-listen", daemon=True).start()
         cache = StepCache()
         while (request := self._jobs.get()) is not None:

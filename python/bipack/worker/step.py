@@ -56,20 +56,25 @@ class StepControl:
 class Step(Protocol):
     """One kind of processing, opened and ready."""
 
-    name: str
-    """Name for people and for metadata."""
+    @property
+    def name(self) -> str:
+        """Name for people and for metadata."""
 
-    identity: str
-    """What the result depends on besides input and knobs: the model's hash, or the tool's version."""
+    @property
+    def identity(self) -> str:
+        """What the result depends on besides input and knobs: the model's hash, or the tool's version."""
 
-    frame_offsets: tuple[int, ...]
-    """Frames that it needs, relative to the current one; always holds 0."""
+    @property
+    def frame_offsets(self) -> Sequence[int]:
+        """Frames that it needs, relative to the current one; always holds 0."""
 
-    knobs: Sequence[Knob]
-    """Its settings."""
+    @property
+    def knobs(self) -> Sequence[Knob]:
+        """Its settings."""
 
-    notices: Sequence[str]
-    """What came up while opening it (the CPU instead of a GPU, no card…)."""
+    @property
+    def notices(self) -> Sequence[str]:
+        """What came up while opening it (the CPU instead of a GPU, no card…)."""
 
     def process(self, given: StepInput, control: StepControl) -> Frame:
         """Make the result of one frame. Raises a BipackError."""

@@ -1,0 +1,150 @@
+"""The paint-fix network: a change of the picture, and a matte that says where the change is meant.
+
+A U-Net works at half resolution on 2x2 blocks of pixels put into channels, which loses nothing and costs a quarter.
+Its last features give a change (three channels) and the logit of an edit matte. The two are trained apart: the change
+without the matte in front of it, the matte on its own target, because multiplying them during training starves the
+change wherever the matte is not yet sure. Only the exported graph joins them, with a gate that is exactly 0 below a
+threshold; there the output is the input, bit for bit.
+
+There is no normalisation over space and no pooling to a fixed size: what a pixel sees is bounded, so that tiles are
+exact. Values in and out are encoded (bipack.imaging.color), of any range.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+GATE_FROM, GATE_TO = 0.1, 0.5
+"""Matte values between which the gate rises from exactly 0 to exactly 1."""
+
+MIDDLE = 0.5
+"""Subtracted from the encoded plate, so that the first layer sees values around 0."""
+
+
+@dataclass(frozen=True)
+class Size:
+    """Shape of the U-Net, from the finest level (half resolution) down."""
+
+    widths: tuple[int, ...]
+    """Channels of each level."""
+
+    encoder: tuple[int, ...]
+    """Residual blocks on the way down, per level."""
+
+    decoder: tuple[int, ...]
+    """Residual blocks on the way up, for every level but the lowest."""
+
+
+SIZES = {
+    "small": Size((32, 64, 96, 128), (1, 1, 2, 2), (1, 1, 1)),
+    "medium": Size((48, 96, 144, 192, 192), (1, 2, 2, 2, 2), (1, 1, 1, 1)),
+    "large": Size((64, 128, 192, 256, 256), (2, 2, 3, 3, 3), (2, 2, 2, 2)),
+}
+
+
+class Block(nn.Module):
+    """Two convolutions around which the input is passed; starts close to doing nothing."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(width, width, 3, padding=1)
+        self.second = nn.Conv2d(width, width, 3, padding=1)
+        for convolution, gain in ((self.first, 1.0), (self.second, 0.2)):
+            nn.init.kaiming_normal_(convolution.weight, 0.1)
+            convolution.weight.data *= gain
+            nn.init.zeros_(cast(Tensor, convolution.bias))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(N, width, H, W) to the same."""
+        return features + cast(Tensor, self.second(_active(self.first(_active(features)))))
+
+
+def _active(features: Tensor) -> Tensor:
+    # LeakyReLU: ONNX Runtime fuses it into the convolution before it, and it cannot die.
+    return functional.leaky_relu(features, 0.1)
+
+
+class PaintFixNet(nn.Module):
+    """Encoded frames in, the fixed picture and the matte's logit out.
+
+    `frames` is how many frames the plate input holds, the current one first, then its neighbours.
+    """
+
+    def __init__(self, size: str = "small", frames: int = 1) -> None:
+        super().__init__()
+        shape = SIZES[size]
+        self.size, self.frames = size, frames
+        widths = shape.widths
+        self.stem = nn.Conv2d(12 * frames, widths[0], 3, padding=1)
+        self.encoder = nn.ModuleList(_blocks(width, count) for width, count in zip(widths, shape.encoder, strict=True))
+        steps = list(zip(widths, widths[1:], strict=False))
+        self.down = nn.ModuleList(nn.Conv2d(fine, coarse, 2, stride=2) for fine, coarse in steps)
+        self.up = nn.ModuleList(nn.Conv2d(coarse, fine * 4, 1) for fine, coarse in steps)
+        self.decoder = nn.ModuleList(
+            _blocks(width, count) for width, count in zip(widths[:-1], shape.decoder, strict=True)
+        )
+        self.matte = nn.Conv2d(widths[0], 4, 3, padding=1)
+        self.change = nn.Conv2d(widths[0], 12, 3, padding=1)
+        # Starts as "no edit anywhere, change nothing".
+        nn.init.constant_(cast(Tensor, self.matte.bias), -3.0)
+        self.change.weight.data *= 0.1
+        nn.init.zeros_(cast(Tensor, self.change.bias))
+
+    @property
+    def multiple(self) -> int:
+        """Height and width of the input must be a multiple of this."""
+        return int(2 ** len(self.encoder))
+
+    def forward(self, plate: Tensor) -> tuple[Tensor, Tensor]:
+        """(N, 3 * frames, H, W) to the fixed picture (N, 3, H, W), ungated, and the matte's logit (N, 1, H, W)."""
+        features = self.stem(functional.pixel_unshuffle(plate - MIDDLE, 2))
+        skipped: list[Tensor] = []
+        for level, blocks in enumerate(self.encoder):
+            features = blocks(features if level == 0 else self.down[level - 1](features))
+            skipped.append(features)
+        for level in reversed(range(len(self.decoder))):
+            features = skipped[level] + functional.pixel_shuffle(self.up[level](features), 2)
+            features = self.decoder[level](features)
+        features = _active(features)
+        change = functional.pixel_shuffle(self.change(features), 2)
+        logit = functional.pixel_shuffle(self.matte(features), 2)
+        return plate[:, :3] + change.float(), logit.float()
+
+
+def _blocks(width: int, count: int) -> nn.Sequential:
+    return nn.Sequential(*(Block(width) for _ in range(count)))
+
+
+def gate(logit: Tensor) -> Tensor:
+    """The matte's logit as a factor: exactly 0 below GATE_FROM, exactly 1 above GATE_TO."""
+    return ((torch.sigmoid(logit) - GATE_FROM) * (1.0 / (GATE_TO - GATE_FROM))).clamp(0.0, 1.0)
+
+
+def apply_gate(plate: Tensor, fixed: Tensor, factor: Tensor) -> Tensor:
+    """The picture with `fixed` laid in by `factor`; where it is 0 the plate itself, bit for bit."""
+    return torch.where(factor > 0, plate + factor * (fixed - plate), plate)
+
+
+class PaintFix(nn.Module):
+    """What is exported: plate (and noise) in, finished picture and matte out."""
+
+    def __init__(self, net: PaintFixNet, grain: nn.Module | None = None) -> None:
+        super().__init__()
+        self.net = net
+        self.grain = grain
+
+    def forward(
+        self, plate: Tensor, noise: Tensor | None = None, noise_amount: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """(N, 3 * frames, H, W), noise (N, 1, H, W), amount (1,) to the result (N, 3, H, W) and matte (N, 1, H, W)."""
+        fixed, logit = self.net(plate)
+        factor = gate(logit)
+        current = plate[:, :3]
+        if self.grain is not None and noise is not None and noise_amount is not None:
+            fixed = fixed + noise_amount * self.grain(noise, fixed)
+        return apply_gate(current, fixed, factor), factor

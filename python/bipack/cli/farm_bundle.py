@@ -37,7 +37,9 @@ def write(job: Job, folder: str) -> List[str]:
     """Write the bundle into `folder`; returns its files. Raises DiskError."""
     contents = {
         "template.json": template(job),
+        # The same values twice: as Deadline Cloud's bundles have them, and as the `openjd` command takes them.
         "parameter_values.json": {"parameterValues": [{"name": name, "value": value} for name, value in _values(job)]},
+        "parameters.json": dict(_values(job)),
         "asset_references.json": {
             "assetReferences": {
                 "inputs": {"filenames": [job.script], "directories": []},

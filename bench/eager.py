@@ -37,6 +37,8 @@ class EagerGraph:
             return F.conv2d(picture, *given[1:], padding=tuple(pads[:2]), groups=options.get("group", 1))
         if kind == "LeakyRelu":
             return F.leaky_relu(given[0], options.get("alpha", 0.01))
+        if kind == "Identity":
+            return given[0]
         if kind == "Relu":
             return F.relu(given[0])
         if kind == "Add":

@@ -102,15 +102,15 @@ class FramePath:
         """The file of `frame`; a single file is the same for every frame."""
         if self.padding is None:
             return self.prefix
-        sign = "-" if frame < 0 else ""
-        return f"{self.prefix}{sign}{abs(frame):0{self.padding}d}{self.suffix}"
+        # As printf does it, and so Nuke: the sign counts as a digit.
+        return f"{self.prefix}{frame:0{self.padding}d}{self.suffix}"
 
     def existing(self) -> Tuple[int, ...]:
         """Frames on disk, sorted; empty for a single file or a folder that is not there. Hidden files are skipped."""
         if self.padding is None:
             return ()
         folder, name_prefix = os.path.split(self.prefix)
-        pattern = re.compile(f"{re.escape(name_prefix)}(-?\\d{{{self.padding},}}){re.escape(self.suffix)}\\Z")
+        pattern = re.compile(f"{re.escape(name_prefix)}(-?\\d+){re.escape(self.suffix)}\\Z")
         try:
             names = os.listdir(folder or ".")
         except OSError:

@@ -61,7 +61,7 @@ def test_formatted_frames_read_back_the_same(text):
         ("/a/plate.@@@@.exr", 12345, "/a/plate.12345.exr"),
         ("/a/plate.#.exr", 7, "/a/plate.7.exr"),
         ("/a/plate.%d.exr", 7, "/a/plate.7.exr"),
-        ("/a/plate.%04d.exr", -7, "/a/plate.-0007.exr"),
+        ("/a/plate.%04d.exr", -7, "/a/plate.-007.exr"),
         ("/a/v2.%02d.plate.####.exr", 7, "/a/v2.%02d.plate.0007.exr"),
         ("/a/plate.exr", 7, "/a/plate.exr"),
         ("plate.%04d.exr", 7, "plate.0007.exr"),

@@ -20,7 +20,9 @@ from bipack.host.node import BipackNode, script_path
 
 log = logging.getLogger(__name__)
 
-_QUIET_KNOBS = frozenset(["xpos", "ypos", "selected", "name", "label", "status", "frames_on_disk", "version", "show"])
+_QUIET_KNOBS = frozenset(
+    ["xpos", "ypos", "selected", "name", "label", "status", "frames_on_disk", "version", "show", "factor", knobs.LOADED]
+)
 _LOADING_KNOBS = frozenset(["model", "model_file", "layer"])
 
 

@@ -15,7 +15,7 @@ import nuke
 from bipack.errors import BipackError, Cancelled, UsageError
 from bipack.host import graph, inputs, model, state, status
 from bipack.host.cook import Cook, OnMain, Report
-from bipack.host.node import BipackNode
+from bipack.host.node import SHOW_RESULT, BipackNode
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +38,8 @@ def cook_with_sources(node: BipackNode, frames: Sequence[int], on_main: OnMain, 
 def frames_to_cook(need: graph.Need) -> List[int]:
     """Frames of a needed node that are missing or stale."""
     inputs.attach(need.node)
+    # What is shown is what the next node would be cooked from.
+    need.node.set("show", SHOW_RESULT)
     found = state.look(need.node, need.frames)
     return sorted(found.missing + found.stale)
 

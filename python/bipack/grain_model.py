@@ -46,9 +46,11 @@ def knot_weights(tone: float) -> Tuple[int, float]:
 def variance_curve(normal: Sequence[Sequence[float]], right: Sequence[float], samples: float) -> List[float]:
     """Variances at KNOTS from the normal equations of a least-squares fit to squared grain.
 
-    A knot without samples of its luma takes over from its neighbours. Raises ZeroDivisionError without any sample.
+    A knot without samples of its luma takes over from its neighbours, and none strays far from the plain mean of the
+    samples around it, as a fit to few samples would. Raises ZeroDivisionError without any sample.
     """
     size = len(KNOTS)
+    overall = sum(right) / sum(map(sum, normal))
     matrix = [list(row) for row in normal]
     # A whisper of "neighbours are alike" decides where there is no data and is not heard where there is.
     stiffness = 1e-4 * samples / size
@@ -57,7 +59,8 @@ def variance_curve(normal: Sequence[Sequence[float]], right: Sequence[float], sa
         matrix[index + 1][index + 1] += stiffness
         matrix[index][index + 1] -= stiffness
         matrix[index + 1][index] -= stiffness
-    return [max(value, 1e-12) for value in solve(matrix, right)]
+    means = [(value + stiffness * overall) / (sum(row) + stiffness) for row, value in zip(normal, right)]
+    return [max(min(value, 4.0 * mean), 0.25 * mean, 1e-12) for value, mean in zip(solve(matrix, right), means)]
 
 
 def solve(matrix: Sequence[Sequence[float]], right: Sequence[float]) -> List[float]:

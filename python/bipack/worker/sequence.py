@@ -24,7 +24,7 @@ from bipack.imaging.frame import Frame
 from bipack.imaging.image_io import read_frame, write_frame
 from bipack.worker import frame_key
 from bipack.worker.plan import Task, plan_tasks
-from bipack.worker.step import Step, StepControl, StepInput, knob_values
+from bipack.worker.step import HasSides, Step, StepControl, StepInput, knob_values
 
 _DONE = object()
 
@@ -142,10 +142,15 @@ class _Run:
             matte, pixels = self._read(task.matte)
             hashes.append("matte " + pixels)
         knobs = knob_values(self.step.knobs, self.request.settings, task.index, self.step.name)
+        sides = {}
+        if isinstance(self.step, HasSides):
+            for name, path in self.step.side_files(task.frame, knobs).items():
+                sides[name], pixels = self._read(path)
+                hashes.append(f"{name} {pixels}")
         key = frame_key.frame_key(self.step.identity, knobs, self.request.layer, hashes)
         if self.request.existing == "resume" and frame_key.is_finished(task.output, key):
             return None
-        given = StepInput(task.frame, frames, matte, knobs, self.request.layer, self.request.tile)
+        given = StepInput(task.frame, frames, matte, sides, knobs, self.request.layer, self.request.tile)
         return _Loaded(task, given, key, began)
 
     def _read(self, path: str) -> tuple[Frame, str]:

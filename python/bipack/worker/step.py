@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from bipack.card import Knob
 from bipack.errors import UsageError
@@ -28,6 +28,9 @@ class StepInput:
 
     matte: Frame | None = None
     """The artist's matte of this frame."""
+
+    sides: Mapping[str, Frame] = field(default_factory=dict)
+    """Other pictures that the step's `side_files` asked for, by its names for them."""
 
     knobs: Mapping[str, Any] = field(default_factory=dict)
     """A value for every knob of the step, of the knob's type."""
@@ -82,6 +85,15 @@ class Step(Protocol):
 
     def close(self) -> None:
         """Give back memory and devices."""
+        ...
+
+
+@runtime_checkable
+class HasSides(Protocol):
+    """A step that looks at other pictures besides plate and matte, whose files are named by its knobs."""
+
+    def side_files(self, frame: int, knobs: Mapping[str, Any]) -> Mapping[str, str]:
+        """File of every other picture for `frame`, by a name of the step's own; they come as `StepInput.sides`."""
         ...
 
 

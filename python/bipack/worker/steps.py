@@ -20,7 +20,7 @@ def open_step(request: messages.Render) -> Step:
     GpuUnavailable where a GPU was asked for.
     """
     if request.model in tools.names():
-        return tools.open_tool(request.model)
+        return tools.open_tool(request.model, request.settings)
     # A finishing tool starts without onnxruntime, whose import costs more than the tool's whole frame.
     from bipack.worker.model_step import ModelStep
 
@@ -58,7 +58,9 @@ class StepCache:
 
 def _identity(request: messages.Render) -> tuple[object, ...]:
     facts: list[object] = [request.model, request.device, request.require_gpu]
-    if request.model not in tools.names():
+    if request.model in tools.names():
+        facts.append(tools.frame_offsets(request.model, request.settings))
+    else:
         located = catalog.locate(request.model)
         for path in (located.path, os.path.join(located.folder, "card.json")):
             if os.path.exists(path):

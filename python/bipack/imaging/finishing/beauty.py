@@ -115,7 +115,7 @@ def hue_matrix(hue: float, saturation: float) -> NDArray[np.float64]:
 
 def _eight_steps(plate: Pixels, skin: Pixels, look: Look) -> Pixels:
     """Steps 2 to 8 on working values; `skin` is the matte of step 1, (height, width, 1)."""
-    result = _smoothed(plate, look)
+    result = smoothed(plate, look)
     _remove_spots(result, plate, skin, look)
     if look.detail:
         _add_detail(result, plate, skin, look)
@@ -128,7 +128,8 @@ def _eight_steps(plate: Pixels, skin: Pixels, look: Look) -> Pixels:
     return result
 
 
-def _smoothed(plate: Pixels, look: Look) -> Pixels:
+def smoothed(plate: Pixels, look: Look) -> Pixels:
+    """Step 2: the skin under its spots, from and in working values."""
     if look.smoothing == "median":
         return median(plate, look.median_size)
     if look.smoothing == "bilateral":

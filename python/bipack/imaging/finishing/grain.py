@@ -110,8 +110,11 @@ def strength_curve(noise: Pixels, tone: Pixels) -> NDArray[np.float32]:
     return _strength(noise, tone)
 
 
-def even_box(plate: Pixels, size: int) -> tuple[int, int, int, int]:
-    """(left, top, right, bottom) of the most even square of about `size` pixels, the last two not inside."""
+def even_box(plate: Pixels, size: int, outside: Optional[Pixels] = None) -> tuple[int, int, int, int]:
+    """(left, top, right, bottom) of the most even square of about `size` pixels, the last two not inside.
+
+    Squares that hold a pixel where `outside` (height, width) is above 0 come last.
+    """
     height, width = plate.shape[:2]
     side = min(size, height, width)
     step = max(side // 2, 1)
@@ -119,11 +122,13 @@ def even_box(plate: Pixels, size: int) -> tuple[int, int, int, int]:
     lefts = list(range(0, width - side + 1, step))
     # Grain alone makes neighbouring pixels differ everywhere; a feature makes distant ones differ too.
     coarse = luma(plate)
-    best = min(
-        ((top, left) for top in tops for left in lefts),
-        key=lambda corner: _unevenness(coarse[corner[0] : corner[0] + side, corner[1] : corner[1] + side]),
-    )
-    return best[1], best[0], best[1] + side, best[0] + side
+
+    def badness(corner: tuple[int, int]) -> tuple[bool, float]:
+        here = slice(corner[0], corner[0] + side), slice(corner[1], corner[1] + side)
+        return outside is not None and bool(outside[here].any()), _unevenness(coarse[here])
+
+    top, left = min(((top, left) for top in tops for left in lefts), key=badness)
+    return left, top, left + side, top + side
 
 
 def _unevenness(patch: Pixels) -> float:

@@ -135,15 +135,37 @@ def _licence(name: str, metadata: Any) -> str:
 
 
 def _devices(problems: List[str]) -> Dict[str, Any]:
-    """What the worker would run on."""
+    """What the worker would run on; a GPU that is there is tried out with a model, not believed."""
     try:
         from bipack.worker import devices, runtime
 
         providers = runtime.load().get_available_providers()
-        return {"auto": devices.describe(), "providers": ", ".join(providers)}
+        found = {"auto": devices.describe(), "built in": ", ".join(providers)}
+        for gpu in devices.gpus():
+            capability = ".".join(str(number) for number in gpu.capability)
+            found[f"cuda:{gpu.index}"] = f"{gpu.name}, {gpu.memory_bytes / 2**30:.0f} GiB, compute {capability}"
+        if devices.gpus():
+            found["driver"] = devices.driver_version() or "unknown"
+            found["CUDA"] = _try_gpu(problems)
+        return found
     except Exception as error:  # a broken driver or wheel is a finding of this page, not its end
         problems.append(f"ONNX Runtime cannot be used ({type(error).__name__}: {error}).")
-        return {"auto": "none", "providers": ""}
+        return {"auto": "none"}
+
+
+def _try_gpu(problems: List[str]) -> str:
+    """Open a model on the GPU: the providers that a wheel lists say nothing about the libraries of this machine."""
+    from bipack.worker.session import open_session
+
+    models = catalog.installed()
+    if not models:
+        return "not tried, there is no model"
+    try:
+        with open_session(models[0], device="cuda") as session:
+            return f"works: {session.device}"
+    except BipackError as error:
+        problems.append(f"There is a GPU, and models cannot run on it: {error}")
+        return "does not work"
 
 
 def _settings(problems: List[str]) -> Dict[str, Dict[str, str]]:
@@ -206,6 +228,9 @@ def _models(problems: List[str]) -> List[Dict[str, Optional[str]]]:
     except BipackError as error:
         problems.append(str(error))
         return []
+    from bipack.cli.models import refused
+
+    problems += [sentence for _, sentence in refused()]
     cards = [(located, located.card) for located in found]
     return [
         {"name": located.name, "version": card.version, "licence": card.licence or "not stated", "path": located.path}

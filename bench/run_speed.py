@@ -23,10 +23,10 @@ import time
 from pathlib import Path
 
 import numpy as np
-from bipack.imaging.image_io import write_frame
 
 from bipack import catalog
 from bipack.imaging.frame import Box, Frame, Part
+from bipack.imaging.image_io import write_frame
 
 HERE = Path(__file__).resolve().parent
 

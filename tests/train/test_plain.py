@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from bipack_train.models.plain import BranchedConv, PlainNet, repeat_pixels
+
+
+def net(scale: int = 2) -> PlainNet:
+    torch.manual_seed(0)
+    made = PlainNet(scale, width=8, depth=4)
+    with torch.no_grad():
+        for parameter in made.parameters():
+            if parameter.ndim == 1:
+                parameter.uniform_(-0.1, 0.1)
+    return made
+
+
+@pytest.mark.parametrize(("inputs", "outputs"), [(3, 8), (8, 8), (8, 12)])
+def test_the_one_kernel_is_the_sum_of_all_branches(inputs: int, outputs: int) -> None:
+    torch.manual_seed(1)
+    layer = BranchedConv(inputs, outputs)
+    pixels = torch.randn(2, inputs, 9, 7)
+    assert torch.allclose(layer(pixels), layer.branch_by_branch(pixels), atol=1e-5)
+
+
+def test_every_branch_contributes() -> None:
+    torch.manual_seed(1)
+    layer = BranchedConv(8, 8)
+    whole = layer.kernel()
+    for name in ("weight3", "weight1", "gather"):
+        kept = getattr(layer, name).detach().clone()
+        with torch.no_grad():
+            getattr(layer, name).zero_()
+        assert not torch.allclose(layer.kernel(), whole, atol=1e-3)
+        with torch.no_grad():
+            getattr(layer, name).copy_(kept)
+
+
+@pytest.mark.parametrize("scale", [1, 2, 3, 4])
+def test_the_fused_network_equals_the_trained_one(scale: int) -> None:
+    made = net(scale)
+    plate = torch.rand(1, 3, 13, 10) * 6 - 1
+    result = made.fused()(plate)
+    assert result.shape == (1, 3, 13 * scale, 10 * scale)
+    assert torch.allclose(result, made(plate), atol=1e-5)
+
+
+def test_the_fused_network_is_made_of_plain_convolutions() -> None:
+    kinds = {type(layer).__name__ for layer in net().fused().body}
+    assert kinds == {"Conv2d", "LeakyReLU"}
+
+
+def test_with_a_silent_last_layer_the_plate_comes_back_pixel_for_pixel() -> None:
+    made = net().fused()
+    with torch.no_grad():
+        made.body[-1].weight.zero_()
+        made.body[-1].bias.zero_()
+    plate = torch.tensor([[-3.0, 0.5], [5.9, 1e-4]]).expand(1, 3, 2, 2)
+    assert torch.equal(made(plate), plate.repeat_interleave(2, 2).repeat_interleave(2, 3))
+
+
+def test_repeated_pixels_are_centred() -> None:
+    ramp = torch.arange(6.0).view(1, 1, 1, 6)
+    wide = repeat_pixels(ramp, 2)[0, 0, 0]
+    assert torch.equal(wide, torch.arange(6.0).repeat_interleave(2))
+
+
+def test_a_result_pixel_sees_one_plate_pixel_per_convolution() -> None:
+    made = net().fused()
+    plate = torch.rand(1, 3, 21, 21)
+    changed = plate.clone()
+    changed[:, :, 10, 10] += 1
+    touched = (made(changed) - made(plate)).abs().sum(1)[0].nonzero()
+    assert touched.min() == (10 - made.depth) * 2
+    assert touched.max() == (10 + made.depth) * 2 + 1
+
+
+def test_the_half_twin_keeps_the_plate_in_float32() -> None:
+    made = net()
+    plate = torch.full((1, 3, 8, 8), 5.12345)
+    twin, full = made.half_twin()(plate), made.fused()(plate)
+    assert twin.dtype == torch.float32
+    assert (twin - full).abs().max() < 0.01
+    with torch.no_grad():
+        silent = made.fused()
+        silent.body[-1].weight.zero_()
+        silent.body[-1].bias.zero_()
+    assert torch.equal(silent.half_twin()(plate), repeat_pixels(plate, 2))

@@ -1,0 +1,42 @@
+"""A stand-in for Nuke, for tests on machines that have none.
+
+It follows Foundry's documentation and what public scripts show, and is meant to be as strict as Nuke: what is not
+known to exist raises. Where Nuke's behaviour is not known for certain, the session has a setting for it
+(`knob_changed`, `button_group`, `image_ops.kernels.rule`) or the stand-in takes the stricter side; docs list those
+points under "to check on a real Nuke".
+
+Put tests/nuke_double on sys.path, then `import nuke`. Beside it, a test has
+`start(gui=…, version=…)` for a new Nuke, `current()` for its state (messages, console, progress_tasks, problems),
+`evaluate(node, frame)` for pixels, and `audit(node)` for everything that is wrong with a gizmo.
+"""
+
+from __future__ import annotations
+
+from .errors import ExpressionError, NotEvaluated, RenderError, ScriptError
+from .session import Session, current, forget, start
+
+__all__ = [
+    "ExpressionError",
+    "NotEvaluated",
+    "RenderError",
+    "ScriptError",
+    "Session",
+    "audit",
+    "current",
+    "evaluate",
+    "forget",
+    "start",
+]
+
+
+def evaluate(node, frame=None, proxy_scale=None):  # type: ignore[no-untyped-def]
+    """The picture that a node makes at a frame (default: the current one); see image.Image."""
+    session = current()
+    return session.renderer.evaluate(node, session.frame() if frame is None else frame, proxy_scale)
+
+
+def audit(node):  # type: ignore[no-untyped-def]
+    """Sentences about what is wrong in a group: dead links, expressions and scripts that do not work."""
+    from .audit import audit as look
+
+    return look(node)

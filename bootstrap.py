@@ -381,7 +381,11 @@ def install(
     writable = can_write(environment.folder)
     # A clone that was moved is linked anew; a share that is only mounted elsewhere on this machine is left alone.
     in_place = stamp.get("root") == ROOT or not writable
-    if not upgrade and in_place and stamp.get("fingerprint") == ready and os.path.exists(environment.python):
+    spoiled = wrong_runtime(
+        installed_packages(environment.site_packages), runtime_package(sys.platform, platform.machine())
+    )
+    unchanged = stamp.get("fingerprint") == ready and os.path.exists(environment.python)
+    if unchanged and in_place and not upgrade and not (spoiled and writable):
         return environment
     if not writable:
         raise Refusal(

@@ -33,7 +33,7 @@ ONLY_IN = {"nuke": {"host"}, "nukescripts": {"host"}, "onnxruntime": {"worker"},
 
 THIRD_PARTY = {
     "imaging": {"numpy", "cv2", "OpenEXR", "OpenImageIO"},
-    "worker": {"numpy", "cv2", "onnx", "onnxruntime"},
+    "worker": {"numpy", "cv2", "onnx", "onnxruntime", "google"},  # google: protobuf, which onnx is made of
     "cli": {"numpy"},
 }
 """Outside packages that a layer of the suite may import; the standard library is free, and train may use any."""

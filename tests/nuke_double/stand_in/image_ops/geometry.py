@@ -21,9 +21,8 @@ def crop(op: Op) -> Image:
     box = Edges(math.floor(x + 1e-6), math.floor(y + 1e-6), math.ceil(r - 1e-6), math.ceil(t - 1e-6))
     if op.flag("intersect"):
         box = box.intersect(source.bbox)
-    out = source.over(box)
-    if op.flag("crop"):
-        out = out.with_(black_outside=True)
+    # Without "black outside" the edge pixels of the box are repeated, also where the source had black around it.
+    out = source.over(box).with_(black_outside=op.flag("crop"))
     if not op.flag("reformat"):
         return out
     made = Format(max(1, box.width), max(1, box.height), pixelAspect=source.format.pixelAspect())

@@ -47,6 +47,9 @@ class TileGeometry:
     border: Margins = field(default_factory=Margins)
     """Rim that the model itself cuts off (convolutions without padding); the frame is padded by it first."""
 
+    offset: tuple[int, int] = (0, 0)
+    """Rows and columns of the model's result, in result pixels, before those of the first plate pixel."""
+
     alignment: int = 1
     """Tile origins are multiples of this, so that strided operations see the same phase."""
 
@@ -241,8 +244,9 @@ def _rise(count: int) -> np.ndarray:
 
 
 def _tile(row: _Span, column: _Span, g: TileGeometry) -> Tile:
-    def kept(span: _Span) -> slice:
-        return slice((span.write.start - span.start) * g.scale, (span.write.stop - span.start) * g.scale)
+    def kept(span: _Span, offset: int) -> slice:
+        first, last = span.write.start - span.start, span.write.stop - span.start
+        return slice(first * g.scale + offset, last * g.scale + offset)
 
     def written(span: _Span) -> slice:
         return slice(span.write.start * g.scale, span.write.stop * g.scale)
@@ -254,7 +258,7 @@ def _tile(row: _Span, column: _Span, g: TileGeometry) -> Tile:
         read=(row.read, column.read),
         pad=(row.pad, column.pad),
         mode=(row.mode, column.mode),
-        keep=(kept(row), kept(column)),
+        keep=(kept(row, g.offset[0]), kept(column, g.offset[1])),
         write=(written(row), written(column)),
         weights=weights,
     )

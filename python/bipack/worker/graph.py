@@ -70,6 +70,9 @@ class GraphFacts:
     border: Margins
     """Rim that the graph itself cuts off; the frame is padded by it first."""
 
+    offset: tuple[int, int]
+    """Rows and columns of the result, in result pixels, that lie before the plate's first pixel."""
+
     alignment: int
     tiling: str
     """exact, blend or whole."""
@@ -116,6 +119,7 @@ class GraphFacts:
             scale=self.scale.numerator,
             halo=halo,
             border=self.border,
+            offset=self.offset,
             alignment=self.alignment,
             multiple=self.multiple,
             minimum=self.minimum,
@@ -227,15 +231,16 @@ class _Analysis:
             seen = self._interior(seen, alignment)
         reasons, tiling = self._tiling(seen, multiple, alignment)
         shape = seen.axes(self.main) if self.main else None
-        halo, border = self._margins(seen, self.main) if shape and self.main else (Margins(), Margins())
+        margins = self._margins(seen, self.main) if shape and self.main else _Margins()
         return GraphFacts(
             inputs=tuple(self._input(entry, seen) for entry in self.inputs),
             outputs=tuple(self._output(entry, seen) for entry in self.network.outputs),
             scale=1 / shape[0].step if shape and shape[0].step == shape[1].step else None,
             multiple=multiple,
             minimum=1 if self.exact_size else self._minimum(multiple),
-            halo=halo,
-            border=border,
+            halo=margins.halo,
+            border=margins.border,
+            offset=margins.offset,
             alignment=alignment,
             tiling=tiling,
             reasons=tuple(dict.fromkeys(reasons)),
@@ -305,8 +310,6 @@ class _Analysis:
             whole.append(self._difference(multiple))
         if shape and any(_clean(axis) <= 0 for axis in shape):
             blend.append("one result pixel sees more than the whole input")
-        if shape and min(*self._trimmed(seen, shape)) < 0:
-            whole.append("the result is larger than the plate times the scale")
         if whole and self.exact_size:
             # The graph leaves no choice: frames larger than its input can only be cross-faded.
             return blend + whole, "blend"
@@ -324,20 +327,16 @@ class _Analysis:
                     return f"{label} depends on the size of the frame"
         return "the graph behaves differently from size to size"
 
-    def _trimmed(self, seen: _Seen, shape: tuple[Axis, Axis]) -> tuple[int, int]:
-        """Plate pixels that the graph cuts off, over both sides of rows and of columns."""
-        rows, columns = (math.floor(size - axis.size * axis.step) for axis, size in zip(shape, seen.size))
-        return rows, columns
-
-    def _margins(self, seen: _Seen, name: str) -> tuple[Margins, Margins]:
-        """Halo and border of one output."""
+    def _margins(self, seen: _Seen, name: str) -> _Margins:
+        """What lies around one output."""
         shape = seen.axes(name)
         assert shape is not None
-        trimmed = self._trimmed(seen, shape)
-        (left, right), (top, bottom) = _rim(shape[1]), _rim(shape[0])
-        halo = Margins(left, right, top, bottom)
-        border = Margins(trimmed[1] // 2, trimmed[1] - trimmed[1] // 2, trimmed[0] // 2, trimmed[0] - trimmed[0] // 2)
-        return halo, border
+        rows, columns = (_rim(axis, size) for axis, size in zip(shape, seen.size))
+        return _Margins(
+            Margins(columns.halo[0], columns.halo[1], rows.halo[0], rows.halo[1]),
+            Margins(columns.border[0], columns.border[1], rows.border[0], rows.border[1]),
+            (rows.offset, columns.offset),
+        )
 
     def _minimum(self, multiple: int) -> int:
         for count in range(1, 65):
@@ -351,7 +350,7 @@ class _Analysis:
         halo = Margins()
         alone = seen if len(self.pictures) == 1 else self.walk(*seen.size, cut=entry.name)
         if self.main and alone.axes(self.main):
-            halo = self._margins(alone, self.main)[0]
+            halo = self._margins(alone, self.main).halo
         return TensorFacts(entry.name, entry.kind, entry.shape, self._channels(entry), True, Fraction(1), halo)
 
     def _output(self, entry: Any, seen: _Seen) -> TensorFacts:
@@ -364,7 +363,7 @@ class _Analysis:
         if found is None:
             return TensorFacts(entry.name, kind, shape, channels, len(shape) == 4)
         scale = 1 / found[0].step if found[0].step == found[1].step else None
-        return TensorFacts(entry.name, kind, shape, channels, True, scale, self._margins(seen, entry.name)[0])
+        return TensorFacts(entry.name, kind, shape, channels, True, scale, self._margins(seen, entry.name).halo)
 
     def _unknown(self, reasons: list[str]) -> GraphFacts:
         """Facts of a graph that could not be walked: whole, everything else to be found out by running it."""
@@ -386,6 +385,7 @@ class _Analysis:
             minimum=1,
             halo=Margins(),
             border=Margins(),
+            offset=(0, 0),
             alignment=1,
             tiling="whole",
             reasons=tuple(reasons),
@@ -395,11 +395,38 @@ class _Analysis:
         )
 
 
-def _rim(axis: Axis) -> tuple[int, int]:
-    """Plate pixels of result to throw away on the low and on the high side."""
-    low = math.ceil((axis.clean_from or 0) * axis.step)
-    high = 0 if axis.clean_to is None else math.ceil((axis.size - axis.clean_to) * axis.step)
-    return low, high
+@dataclass(frozen=True)
+class _Margins:
+    """What lies around one output."""
+
+    halo: Margins = field(default_factory=Margins)
+    border: Margins = field(default_factory=Margins)
+    offset: tuple[int, int] = (0, 0)
+
+
+@dataclass(frozen=True)
+class _Rim:
+    """The same along one axis, on its low and high side."""
+
+    halo: tuple[int, int]
+    border: tuple[int, int]
+    offset: int
+
+
+def _rim(axis: Axis, size: int) -> _Rim:
+    """Rims of an output for an input of `size` pixels.
+
+    A result smaller (or larger) than size × scale is taken to be cut (or grown) by the same amount on both sides, as
+    convolutions without padding do it; the odd sample is missing at the end.
+    """
+    missing = math.floor(size / axis.step) - axis.size
+    low, high = missing // 2, missing - missing // 2
+    before, after = (max(0, math.ceil(side * axis.step)) for side in (low, high))
+    offset = math.floor(before / axis.step) - low
+    clean_to = axis.size if axis.clean_to is None else axis.clean_to
+    good = math.floor((clean_to - offset) * axis.step)
+    halo_low = max(0, math.ceil(((axis.clean_from or 0) - offset) * axis.step))
+    return _Rim((halo_low, max(0, size - before - after - good)), (before, after), offset)
 
 
 def _clean(axis: Axis) -> Fraction:

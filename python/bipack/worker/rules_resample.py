@@ -100,9 +100,9 @@ def _resized(walk: Walk, node: Node, axis: Axis, factor: Fraction, size: int) ->
 
         def reads(index: int) -> tuple[int, int]:
             at = position(index)
-            if at.denominator == 1 and not shrinking:
-                return int(at), int(at)
-            return math.floor(at - reach) + 1, math.ceil(at + reach) - 1
+            low, high = math.floor(at - reach) + 1, math.ceil(at + reach) - 1
+            # A sample that falls on another reads less than its neighbours do; both ends must grow with the index.
+            return (low, high) if mode == "linear" or at.denominator > 1 else (low - 1, high + 1)
 
     else:
         raise Irregular(f"its mode {mode!r} is not known to the analysis")

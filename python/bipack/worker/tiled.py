@@ -269,12 +269,10 @@ def _results(
 
 
 def _check_result(session: Session, result: np.ndarray, tile: Tile, geometry: TileGeometry) -> None:
-    border = geometry.border
-    wanted = (
-        (tile.shape[0] - border.top - border.bottom) * geometry.scale,
-        (tile.shape[1] - border.left - border.right) * geometry.scale,
-    )
-    if result.ndim != 4 or result.shape[2:] != wanted:
+    """Raise ModelRefused unless the result holds what the plan wants to keep of it."""
+    wanted = tuple(kept.stop for kept in tile.keep)
+    most = tuple((size + 2) * geometry.scale + 2 * start for size, start in zip(tile.shape, geometry.offset))
+    if result.ndim != 4 or any(not low <= size <= high for low, size, high in zip(wanted, result.shape[2:], most)):
         found = "×".join(str(size) for size in result.shape)
         raise ModelRefused(
             f"Model {session.name!r} made {found} out of {tile.shape[0]}×{tile.shape[1]}, where {wanted[0]}×{wanted[1]}"

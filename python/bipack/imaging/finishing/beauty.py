@@ -133,7 +133,8 @@ def smoothed(plate: Pixels, look: Look) -> Pixels:
     if look.smoothing == "median":
         return median(plate, look.median_size)
     if look.smoothing == "bilateral":
-        return bilateral(plate, look.smooth_size, look.smooth_size, bilateral_color_sigma(look.smooth_threshold))
+        reach = 1.5 * look.smooth_size
+        return bilateral(plate, reach, look.smooth_size, bilateral_color_sigma(look.smooth_threshold))
     return dollface(plate, look.smooth_size, look.smooth_threshold)
 
 
@@ -203,7 +204,10 @@ def _add_shine(result: Pixels, skin: Pixels, look: Look) -> None:
 
 def _add_grain(result: Pixels, plate: Pixels, skin: Pixels, look: Look) -> None:
     """Step 7: what a gentle smoothing takes out of the plate is its grain; put that back."""
-    smooth = dollface(plate, GRAIN_SIGMA, GRAIN_THRESHOLD)
+    if look.smoothing == "dollface":
+        smooth = dollface(plate, GRAIN_SIGMA, GRAIN_THRESHOLD)
+    else:
+        smooth = bilateral(plate, 2.0 * GRAIN_SIGMA, GRAIN_SIGMA, bilateral_color_sigma(GRAIN_THRESHOLD))
 
     def strip(first: int, last: int) -> None:
         grain = plate[first:last] - smooth[first:last]
@@ -232,7 +236,7 @@ def _sum(pixels: Pixels) -> Pixels:
 
 def _margin(look: Look) -> int:
     """Pixels around the matte that its inside depends on."""
-    reach = {"median": look.median_size, "bilateral": look.smooth_size}.get(look.smoothing, 3 * look.smooth_size)
+    reach = {"median": look.median_size, "bilateral": 1.5 * look.smooth_size}.get(look.smoothing, 3 * look.smooth_size)
     return math.ceil(max(reach, look.shine_blur + look.detail_blur + 1, 3 * GRAIN_SIGMA)) + 1
 
 

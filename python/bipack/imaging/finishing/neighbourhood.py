@@ -56,8 +56,8 @@ def bilateral(pixels: Pixels, size: float, positional_sigma: float, color_sigma:
 
 
 def median(pixels: Pixels, size: float) -> Pixels:
-    """Median of each channel over a square `size` pixels across (rounded down to an odd number); edges hold."""
-    side = 2 * (math.floor(size - 1) // 2) + 1
+    """Median of each channel over a square of about `size` pixels, 2 floor(size / 2) + 1 of them; edges hold."""
+    side = 2 * math.floor(size / 2) + 1
     if side < 3:
         return pixels.copy()
     if side in _FAST_MEDIANS:

@@ -18,6 +18,9 @@ from bipack.imaging.frame import Box, Frame, Part, Stored
 
 _LOGARITHMIC = ("Printing density", "Logarithmic")
 _DEFAULT_BITS = 10
+_NAME_OFFSET, _NAME_BYTES, _TIME_BYTES = 36, 100, 24
+"""Where SMPTE 268M has the file's own name, and the time of creation behind it."""
+
 _OF_THE_WRITER = frozenset({"DateTime", "Software", "oiio:subimages"})
 """Attributes that OpenImageIO makes itself; left out so that the same frame gives the same bytes."""
 
@@ -74,6 +77,15 @@ def write(path: str, channels: dict[str, Stored], attributes: dict[str, Any], bi
         done = target.open(temporary, spec) and target.write_image(pixels) and target.close()
         if not done:
             raise OSError(0, target.geterror() or "OpenImageIO could not write it")
+        _name_itself(temporary, os.path.basename(path))
+
+
+def _name_itself(written: str, name: str) -> None:
+    """Put `name` into the header, which holds the temporary file's name and the time of writing."""
+    field = name.encode("utf-8")[: _NAME_BYTES - 1].ljust(_NAME_BYTES + _TIME_BYTES, b"\0")
+    with open(written, "rb+") as stream:
+        stream.seek(_NAME_OFFSET)
+        stream.write(field)
 
 
 def default_bits(frame: Frame) -> int:

@@ -288,12 +288,21 @@ def _binding_value(path: str, name: str, value: Any) -> Any:
         return value
     if isinstance(value, list) and value and all(isinstance(item, (int, float)) for item in value):
         return [float(item) for item in value]
-    if isinstance(value, np.ndarray):
+    if isinstance(value, np.ndarray) and _is_vector(value):
         return np.ascontiguousarray(value)
     if isinstance(value, (float, tuple, Fraction)) or type(value).__module__.startswith("OpenEXR"):
         return value
     log.warning("%s: attribute %r of type %s is written as text.", path, name, type(value).__name__)
     return str(value)
+
+
+def _is_vector(value: np.ndarray[Any, Any]) -> bool:
+    """True for what EXR calls v2, v3, m33, m44, double and floatvector."""
+    if value.dtype == np.int32:
+        return value.shape in ((2,), (3,))
+    if value.dtype == np.float64:
+        return value.shape in ((1,), (2,), (3,), (3, 3), (4, 4))
+    return value.dtype == np.float32 and (value.shape in ((3, 3), (4, 4)) or (value.ndim == 1 and value.size > 0))
 
 
 class _Hushed:

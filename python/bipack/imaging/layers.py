@@ -15,17 +15,18 @@ from bipack.errors import ModelRefused
 from bipack.imaging.frame import Frame, Part
 
 _USUAL = {
-    1: (("Y",), ("Z",), ("A",), ("alpha",), ("a",)),
+    1: (("Y",),),
     2: (("u", "v"), ("U", "V"), ("x", "y"), ("X", "Y"), ("R", "G"), ("red", "green")),
     3: (("R", "G", "B"), ("red", "green", "blue"), ("r", "g", "b"), ("x", "y", "z"), ("X", "Y", "Z")),
     4: (("R", "G", "B", "A"), ("red", "green", "blue", "alpha"), ("r", "g", "b", "a")),
 }
 """Channel names that make a layer, by how many are wanted, best first."""
 
+_BESIDE = frozenset({"A", "a", "alpha", "Z"})
 _MAIN = ("rgba", "rgb", "beauty", "")
 _NOT_PICTURE = re.compile(
-    r"^(?:z|zdepth|depth.*|deep.*|.*id|id\d*|ids|crypto.*|p|pos|position.*|pworld|pref|n|normals?.*|"
-    r"motion.*|velocity.*|forward.*|backward.*|uv|st|stmap|.*vectors?)$",
+    r"^(?:z|zdepth|depth.*|deep.*|(?:[a-z]+_|obj|object|mat|material|asset|instance|mesh|prim|node)?ids?\d*|crypto.*|"
+    r"p|pos|position.*|pworld|pref|n|normals?.*|motion.*|velocity.*|forward.*|backward.*|uv|st|stmap|mv|vectors?)$",
     re.IGNORECASE,
 )
 
@@ -85,11 +86,16 @@ def _part_layer(part: Part) -> str:
 
 
 def _by_preference(frame: Frame, layer: str) -> Sequence[tuple[int, Part]]:
-    """Parts to look in, best first; for rgba a part that calls itself so comes before one that bears another name."""
+    """Parts to look in, best first.
+
+    For rgba a part that calls itself so comes before those that bear another name, and a depth or position part, whose
+    channels may well be called R, G and B, is never taken for the picture.
+    """
     numbered = list(enumerate(frame.parts))
     if layer != "rgba":
         return numbered
-    return sorted(numbered, key=lambda item: (_part_layer(item[1]) not in _MAIN, item[0]))
+    pictures = [(number, part) for number, part in numbered if not _NOT_PICTURE.match(_part_layer(part))]
+    return sorted(pictures, key=lambda item: (_part_layer(item[1]) not in _MAIN, item[0]))
 
 
 def _members(part: Part, layer: str) -> dict[str, str]:
@@ -111,10 +117,11 @@ def _choose(members: dict[str, str], count: int) -> Optional[tuple[str, ...]]:
     for usual in _USUAL.get(count, ()):
         if all(name in members for name in usual):
             return tuple(members[name] for name in usual)
-    if len(members) == count:
-        return tuple(members.values())
-    color = [members[name] for name in members if name not in ("A", "alpha", "Z")]
-    return tuple(color) if count == 1 and len(color) == 1 else None
+    # One channel beside alpha or depth is the picture; of R, G and B none is.
+    picture = [full for bare, full in members.items() if bare not in _BESIDE]
+    if len(picture) == count == 1:
+        return (picture[0],)
+    return tuple(members.values()) if len(members) == count else None
 
 
 def _refusal(frame: Frame, layer: str, channels: int) -> str:

@@ -106,12 +106,12 @@ class Canvas:
     def store(self, rows: slice, columns: slice, block: Pixels, keep: Optional[NDArray[np.bool_]] = None) -> None:
         """Put `block`, scene-linear float32 (height, width, channels), at these result pixels; see `put` for `keep`."""
         for index, (name, before, after) in enumerate(zip(self._plate.names, self._before, self._after)):
-            values = block[..., index]
+            values = np.ascontiguousarray(block[..., index])
             stored, lost = transfer.to_stored(values, after.dtype, name, self._frame.transfer)
             self._lost += lost
             if self._scale == 1:
-                plate = self._plate.pixels[rows, columns, index]
-                same = np.ascontiguousarray(plate).view(np.uint32) == np.ascontiguousarray(values).view(np.uint32)
+                plate = np.ascontiguousarray(self._plate.pixels[rows, columns, index])
+                same = plate.view(np.uint32) == values.view(np.uint32)
                 np.copyto(stored, before[rows, columns], where=same if keep is None else same | keep)
             after[rows, columns] = stored
 

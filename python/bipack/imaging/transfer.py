@@ -7,7 +7,6 @@ is counted and logged. Alpha is never put through the curve.
 from __future__ import annotations
 
 import logging
-import os
 from dataclasses import replace
 from typing import Any
 
@@ -62,7 +61,8 @@ def to_stored(linear: Pixels, dtype: np.dtype[Any], name: str, transfer: str) ->
     with np.errstate(over="ignore"):
         stored = linear.astype(dtype)
     lost = 0
-    if np.isinf(stored).any():
+    # The extremes are found four times as fast as a mask, and carry NaN; only a reason to look makes the mask.
+    if linear.size and not max(linear.max(), -linear.min()) < np.finfo(dtype).max:
         lost = int(np.count_nonzero(np.isinf(stored) & np.isfinite(linear)))
     return np.ascontiguousarray(stored), lost
 
@@ -86,6 +86,8 @@ def picture_channels(path: str, frame: Frame, file_type: str) -> dict[str, Store
     What such a file cannot hold (other layers and parts, values outside 0..1) is named in the log.
     """
     part, names = _picture(path, frame)
+    if file_type == "jpeg":
+        names = tuple(name for name in names if not _is_alpha(name))
     _name_what_is_left_out(path, frame, names)
     channels = {}
     outside = 0
@@ -131,8 +133,8 @@ def _picture(path: str, frame: Frame) -> tuple[Part, tuple[str, ...]]:
 def _name_what_is_left_out(path: str, frame: Frame, names: tuple[str, ...]) -> None:
     total = sum(len(part.channels) for part in frame.parts)
     if total > len(names):
-        extension = os.path.splitext(path)[1]
-        log.warning("%s: %d other channels are left out; %s holds one picture.", path, total - len(names), extension)
+        held = "color without alpha" if path.lower().endswith((".jpg", ".jpeg")) else "one picture"
+        log.warning("%s: %d other channels are left out; such a file holds %s.", path, total - len(names), held)
 
 
 def _at_depth(stored: Stored, bits: int) -> Stored:

@@ -155,13 +155,19 @@ def _scaled_channel(part: Part, name: str, stored: Stored, scale: int) -> Stored
     height, width = stored.shape[0] * scale, stored.shape[1] * scale
     if stored.dtype == np.uint32 or layers.is_data(part, name):
         return resample.resize_nearest(stored, width, height)
-    if transfer.is_integer(stored):
-        values = resample.resize(stored.astype(np.float32), width, height)
-        return np.clip(np.rint(values), 0, np.iinfo(stored.dtype).max).astype(stored.dtype)
-    values = resample.resize(stored.astype(np.float32), width, height)
-    if name.rpartition(".")[2] in transfer.ALPHA and np.isfinite(stored).all():
-        np.clip(values, float(stored.min()), float(stored.max()), out=values)
-    return transfer.to_stored(values, stored.dtype, name, "linear")[0]
+    linear = stored.astype(np.float32)
+    low, high = -np.inf, np.inf
+    if transfer.is_alpha(name) and np.isfinite(stored).all():
+        low, high = float(stored.min()), float(stored.max())
+    scaled = np.empty((height, width), stored.dtype)
+    for first, rows in resample.resized_rows(linear, width, height):
+        if transfer.is_integer(stored):
+            rows = np.clip(np.rint(rows), 0, np.iinfo(stored.dtype).max)
+        elif np.isfinite(high):
+            rows = np.clip(rows, low, high)
+        with np.errstate(over="ignore"):
+            scaled[first : first + len(rows)] = rows
+    return scaled
 
 
 def _source(frame: Frame) -> str:

@@ -31,7 +31,7 @@ def to_float(stored: Stored, name: str, transfer: str) -> Pixels:
     """One stored channel as scene-linear float32; alpha keeps its values (codes become 0..1)."""
     if not is_integer(stored):
         return stored.astype(np.float32)
-    if transfer != "linear" and not _is_alpha(name):
+    if transfer != "linear" and not is_alpha(name):
         return color.codes_to_linear(stored, transfer)
     return stored.astype(np.float32) * np.float32(1.0 / np.iinfo(stored.dtype).max)
 
@@ -39,7 +39,7 @@ def to_float(stored: Stored, name: str, transfer: str) -> Pixels:
 def to_codes(linear: Pixels, dtype: np.dtype[Any], name: str, transfer: str) -> tuple[NDArray[Any], int]:
     """(rounded codes, samples that did not fit) for one scene-linear channel; NaN becomes 0 and is counted."""
     values = linear
-    if not _is_alpha(name) and transfer != "linear":
+    if not is_alpha(name) and transfer != "linear":
         values = color.linear_to_cineon(linear) if transfer == "cineon" else color.linear_to_srgb(linear)
     top = np.float32(np.iinfo(dtype).max)
     values = values * top
@@ -87,7 +87,7 @@ def picture_channels(path: str, frame: Frame, file_type: str) -> dict[str, Store
     """
     part, names = _picture(path, frame)
     if file_type == "jpeg":
-        names = tuple(name for name in names if not _is_alpha(name))
+        names = tuple(name for name in names if not is_alpha(name))
     _name_what_is_left_out(path, frame, names)
     channels = {}
     outside = 0
@@ -161,5 +161,6 @@ def _on_display_window(part: Part, channel: Stored) -> Stored:
     return placed
 
 
-def _is_alpha(name: str) -> bool:
+def is_alpha(name: str) -> bool:
+    """True for a channel that holds coverage and not light."""
     return name.rpartition(".")[2] in ALPHA

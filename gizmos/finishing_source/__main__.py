@@ -9,15 +9,19 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
 import beauty  # noqa: E402
+import clean_plate  # noqa: E402
 import equalizer  # noqa: E402
 import frequency_split  # noqa: E402
 import recombine  # noqa: E402
+import regrain  # noqa: E402
 
 GIZMOS = {
     "BipackBeauty": beauty.build,
+    "BipackCleanPlate": clean_plate.build,
     "BipackEqualizer": equalizer.build,
     "BipackFrequencySplit": frequency_split.build,
     "BipackRecombine": recombine.build,
+    "BipackRegrain": regrain.build,
 }
 
 

@@ -53,14 +53,22 @@ def leave(graph: Graph, name: str, work: Node, column: int = 0) -> Node:
     return graph.add("Switch", name, light, work, column=column, which=linked("parent.working_space"))
 
 
-def sizes(graph: Graph, plate: Node, radii: dict[str, str], others: Optional[dict[str, str]] = None) -> Node:
+def sizes(
+    graph: Graph,
+    plate: Node,
+    radii: dict[str, str],
+    others: Optional[dict[str, str]] = None,
+    reference: bool = True,
+) -> Node:
     """A node that holds what the knobs come to: radii scaled by the reference width, and other numbers.
 
     `radii` are expressions in pixels of the reference; below 1 pixel a radius is 0, for then nothing is blurred.
     """
     node = graph.add("NoOp", "Sizes", plate, column=-3)
-    lines = ["addUserKnob {20 User}", "addUserKnob {7 scale}"]
-    lines.append("scale " + linked("parent.reference_width > 0 ? input.width / parent.reference_width : 1"))
+    lines = ["addUserKnob {20 User}"]
+    if reference:
+        scale = linked("parent.reference_width > 0 ? input.width / parent.reference_width : 1")
+        lines += ["addUserKnob {7 scale}", f"scale {scale}"]
     for name, text in radii.items():
         scaled = f"{text}*scale"
         lines += [f"addUserKnob {{7 {name}}}", f"{name} " + linked(f"{scaled} < 1 ? 0 : {scaled}")]
@@ -131,6 +139,6 @@ def finish(graph: Graph, result: Node, plate: Node, views: tuple[Node, ...] = ()
 
 
 __all__ = [
-    "LUMA", "add_input", "changed", "connected", "decode", "difference", "encode", "enter", "finish", "leave", "matte", "overlay",
-    "quoted", "sizes", "tent", "where_marked", "with_alpha",
+    "LUMA", "add_input", "changed", "connected", "decode", "difference", "encode", "enter", "finish", "leave", "matte",
+    "overlay", "quoted", "sizes", "tent", "where_marked", "with_alpha",
 ]  # fmt: skip

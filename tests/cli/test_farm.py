@@ -95,10 +95,9 @@ def test_openjd_runs_both_steps_through_the_task_command(script: Path, tmp_path:
         pytest.skip("openjd-cli (extra [farm]) is not installed")
     bipack = Path(sys.executable).parent / "bipack"
     job = tmp_path / "job"
-    main(
-        ["farm", "bundle", str(script), str(job), "--write", "A,B", "--chunk", "5", "--frames", "1001-1004,1010-1012x2"]
-        + ["--nuke", str(nuke), "--bipack", str(bipack), "--cache", str(tmp_path / "my cache")]
-    )
+    options = ["--write", "A,B", "--chunk", "5", "--frames", "1001-1004,1010-1012x2", "--nuke", str(nuke)]
+    options += ["--bipack", str(bipack), "--cache", str(tmp_path / "my cache")]
+    main(["farm", "bundle", str(script), str(job), *options])
     command = [openjd, "run", str(job / "template.json"), "--step", "Render", "--run-dependencies"]
     done = subprocess.run(
         [*command, "-p", f"file://{job / 'parameters.json'}"], capture_output=True, text=True, timeout=120
@@ -106,7 +105,7 @@ def test_openjd_runs_both_steps_through_the_task_command(script: Path, tmp_path:
     assert done.returncode == 0, done.stdout + done.stderr
     made = calls(log)
     assert {cache for _, cache in made} == {str(tmp_path / "my cache")}
-    kinds = [[word for word in words if word.endswith("-only")][0] for words, _ in made]
+    kinds = [next(word for word in words if word.endswith("-only")) for words, _ in made]
     assert kinds == sorted(kinds), "every cook comes before every render"
     cooked = [words for words, _ in made if "--cook-only" in words]
     assert all(

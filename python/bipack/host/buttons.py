@@ -70,7 +70,7 @@ def cancel(node: BipackNode) -> None:
 @_button
 def check(node: BipackNode) -> None:
     """Look at every frame of the range again; show the frames of this very recipe if they are in the cache."""
-    knobs.refresh_menu(node)
+    knobs.refresh_menu(node, anew=True)
     inputs.attach(node)
     status.update(node)
 
@@ -78,8 +78,10 @@ def check(node: BipackNode) -> None:
 @_button
 def load_model(node: BipackNode) -> None:
     """Make the knobs of the chosen model."""
-    knobs.load_model(node)
-    status.update(node)
+    try:
+        knobs.load_model(node)
+    finally:
+        status.update(node)
 
 
 @_button

@@ -19,7 +19,7 @@ from typing import Any, Callable, Deque, Dict, List, Protocol, Sequence, Set
 
 from bipack import messages
 from bipack.client import Worker
-from bipack.errors import BipackError, Cancelled, UsageError
+from bipack.errors import BipackError, Cancelled
 from bipack.frames import format_frames
 from bipack.host import exr, inputs
 from bipack.host.node import BipackNode
@@ -85,14 +85,13 @@ class Cook:
 
     def run(self) -> None:
         """Cook all frames. Raises a BipackError that names frame and cause; what was finished before stays."""
-        self._preparation: inputs.Preparation = self._main(lambda: inputs.prepare(self._node))
+        self._preparation: inputs.Preparation = self._on_main(lambda: inputs.prepare(self._node))
         try:
             for frame in self._frames:
                 while len(self._jobs) >= _AHEAD * len(self._preparation.views or ("",)):
                     self._listen(self._jobs[0])
-                self._submit(self._write_inputs(frame))
-            while self._jobs:
-                self._listen(self._jobs[0])
+                self._submit(self._write_inputs_or_finish(frame))
+            self._finish_jobs()
         finally:
             self._stop_jobs()
             shutil.rmtree(self._preparation.inputs, ignore_errors=True)
@@ -103,22 +102,22 @@ class Cook:
 
     # -- Nuke's side -------------------------------------------------------------------------------------------------
 
-    def _main(self, call: Callable[[], Any]) -> Any:
+    def _write_inputs_or_finish(self, frame: int) -> inputs.FrameOrder:
+        """Let Nuke render the inputs of `frame`; when it cannot, the frames before are finished before that is told."""
         try:
-            return self._on_main(call)
-        except ValueError as error:
-            if "not attached" not in str(error):
-                raise
-            raise UsageError(
-                f"{self._name} was deleted while it cooked. Its finished frames stay in the cache."
-            ) from error
+            return self._write_inputs(frame)
+        except Cancelled:
+            raise
+        except BipackError:
+            self._finish_jobs()
+            raise
 
     def _write_inputs(self, frame: int) -> inputs.FrameOrder:
         """Let Nuke render the inputs of `frame`; while the artist renders something else, wait for the end of it."""
         while True:
             self._check_cancelled()
             try:
-                order = self._main(lambda: inputs.write(self._node, self._preparation, frame, self.done))
+                order = self._on_main(lambda: inputs.write(self._node, self._preparation, frame, self.done))
                 assert isinstance(order, inputs.FrameOrder)
                 return order
             except exr.NukeIsBusy:
@@ -129,10 +128,14 @@ class Cook:
 
     def _show(self) -> None:
         folder, scale = self._preparation.folder, self._preparation.chosen.scale
-        self._main(lambda: inputs.show(self._node, folder, scale))
+        self._on_main(lambda: inputs.show(self._node, folder, scale))
         self._shown_at = time.monotonic()
 
     # -- the worker's side -------------------------------------------------------------------------------------------
+
+    def _finish_jobs(self) -> None:
+        while self._jobs:
+            self._listen(self._jobs[0])
 
     def _submit(self, order: inputs.FrameOrder) -> None:
         requests = order.requests(self._preparation)

@@ -16,8 +16,8 @@ from bipack.host import model
 from bipack.host.graph import varies
 from bipack.host.node import (
     INSIDE_MATTE,
+    LAYER_ONLY,
     MATTE_WRITE,
-    MIX,
     MODEL_FILE_CHOICE,
     MODEL_KNOB_PREFIX,
     PLATE_WRITE,
@@ -37,14 +37,14 @@ _CLASSES = {
 }
 
 
-def refresh_menu(node: BipackNode) -> None:
+def refresh_menu(node: BipackNode, anew: bool = False) -> None:
     """Fill the node's model menu with what is installed. A choice that is not installed here stays in it."""
     menu = node.group.knob("model")
     if menu is None:
         return
     own = "" if node.has("model_file") else node.tool
     names = [MODEL_FILE_CHOICE] if node.has("model_file") else []
-    names += [found.name for found in model.installed(own)]
+    names += [found.name for found in model.installed(own, anew)]
     current = str(menu.value() or "")
     if current and current not in names:
         names.append(current)
@@ -79,13 +79,12 @@ def fit_scale(node: BipackNode, scale: int) -> None:
 
 
 def _fit_channels(node: BipackNode, chosen: model.ChosenModel) -> None:
-    """Cook and mix only what the model changes: its layer, or all channels where the picture's size changes.
+    """Cook only the model's layer where the picture keeps its size, else all channels, which then are enlarged too.
 
-    At the plate's size every other channel then stays the plate's own, to the bit. The size that a bare ONNX makes is
-    not known before its first frame; its other channels are enlarged by Nuke.
+    At the plate's size the gizmo takes every other channel from the plate itself, to the bit.
     """
-    channels = layer(node) if chosen.scale in (None, 1) else "all"
-    for inner in (PLATE_WRITE, MIX, INSIDE_MATTE):
+    own = layer(node)
+    for inner, channels in ((PLATE_WRITE, own if chosen.scale == 1 else "all"), (LAYER_ONLY, own)):
         knob = node.inner(inner)["channels"]
         if knob.value() != channels:
             knob.setValue(channels)
@@ -143,7 +142,8 @@ def _rebuild(node: BipackNode, wanted: Tuple[Knob, ...]) -> None:
     for spec in wanted:
         knob = _make(spec)
         node.group.addKnob(knob)
-        _set_default(knob, spec)
+        # No setDefaultValue: a value that equals it would not be saved, and be 0 where the script is opened next.
+        knob.setValue(_plain(spec, spec.default))
         kind, text = old.get(knob.name(), ("", ""))
         if kind == knob.Class() and (spec.type != "enum" or text.strip('"{}') in spec.values):
             knob.fromScript(text)
@@ -168,11 +168,9 @@ def _make(spec: Knob) -> Any:
     return knob
 
 
-def _set_default(knob: Any, spec: Knob) -> None:
-    value = {"float": float, "int": int, "bool": bool, "enum": str, "string": str}[spec.type](spec.default)
-    if spec.type in ("float", "int"):
-        knob.setDefaultValue([value])
-    knob.setValue(value)
+def _plain(spec: Knob, value: Any) -> Any:
+    """`value` as the card's type."""
+    return {"float": float, "int": int, "bool": bool, "enum": str, "string": str}[spec.type](value)
 
 
 def _value_at(knob: Any, spec: Knob, frame: int) -> Any:
@@ -184,4 +182,4 @@ def _value_at(knob: Any, spec: Knob, frame: int) -> Any:
         value = knob.getValueAt(frame)
         if spec.type == "enum":
             return str(knob.values()[int(value)])
-    return {"float": float, "int": int, "bool": bool, "enum": str}[spec.type](value)
+    return _plain(spec, value)

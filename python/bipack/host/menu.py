@@ -62,6 +62,7 @@ def entries(folder: str) -> List[Entry]:
 def build() -> None:
     """Make the menu. Called again, it fills the same menu anew."""
     bar = nuke.menu("Nodes").addMenu("Bipack", icon="Bipack.png")
+    bar.clearMenu()
     for entry in entries(os.path.join(settings.suite_root(), "gizmos")):
         menu = bar.addMenu(entry.section, icon="Bipack.png") if entry.section else bar
         menu.addCommand(entry.title, _creator(entry.gizmo), icon=f"{entry.gizmo}.png", tooltip=entry.tooltip)
@@ -73,7 +74,7 @@ def installed_models() -> List[Tuple[str, str, str, str]]:
     """Title, gizmo, name and purpose of each installed model that names a gizmo we have."""
     folder = os.path.join(settings.suite_root(), "gizmos")
     found = []
-    for located in model.installed():
+    for located in model.installed(anew=True):
         card = located.card
         if card is not None and os.path.isfile(os.path.join(folder, f"{card.gizmo}.gizmo")):
             found.append((card.title, card.gizmo, located.name, card.purpose))
@@ -85,7 +86,7 @@ def create(gizmo: str, model_name: str = "") -> Any:
     group = nuke.createNode(gizmo)
     if model_name:
         node = BipackNode(group)
-        knobs.refresh_menu(node)
+        knobs.refresh_menu(node, anew=True)
         node.set("model", model_name)
         knobs.load_model(node)
     return group

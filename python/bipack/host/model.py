@@ -17,6 +17,7 @@ from bipack.card import Knob, ModelCard
 from bipack.errors import MissingInput, ModelRefused, UsageError
 from bipack.host.node import MODEL_FILE_CHOICE, BipackNode
 
+SEED = Knob("seed", "int", 0, "seed", tooltip="Start of the model's noise; each frame gets its own from it.")
 _CATALOGUE_SECONDS = 5.0
 _hashes: Dict[Tuple[str, int, int], str] = {}
 _catalogue: Tuple[float, List[catalog.Located]] = (-1e9, [])
@@ -36,8 +37,11 @@ class ChosenModel:
 
     @property
     def knobs(self) -> Tuple[Knob, ...]:
-        """Settings that the artist may change."""
-        return self.card.knobs if self.card is not None else ()
+        """Settings that the artist may change; a model with noise has a seed whether its card names one or not."""
+        if self.card is None:
+            return ()
+        noisy = any(port.role == "noise" for port in self.card.inputs)
+        return self.card.knobs + (SEED,) * (noisy and all(knob.name != SEED.name for knob in self.card.knobs))
 
     @property
     def window(self) -> Tuple[int, ...]:
@@ -68,11 +72,14 @@ def chosen(node: BipackNode) -> ChosenModel:
     return _facts(catalog.locate(path))
 
 
-def installed(gizmo: str = "") -> List[catalog.Located]:
-    """Models on the model path; only those whose card names `gizmo`, where one is given. Kept for a few seconds."""
+def installed(gizmo: str = "", anew: bool = False) -> List[catalog.Located]:
+    """Models on the model path; only those whose card names `gizmo`, where one is given.
+
+    Looked up `anew`, or kept for a few seconds: a script with a hundred nodes asks a hundred times while it loads.
+    """
     global _catalogue
     now = time.monotonic()
-    if now - _catalogue[0] > _CATALOGUE_SECONDS:
+    if anew or now - _catalogue[0] > _CATALOGUE_SECONDS:
         _catalogue = (now, catalog.installed())
     return [found for found in _catalogue[1] if found.card is not None and gizmo in ("", found.card.gizmo)]
 

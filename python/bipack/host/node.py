@@ -19,7 +19,7 @@ TOOL = "bipack_tool"
 PLATE_WRITE = "CookPlate"
 MATTE_WRITE = "CookMatte"
 RESULT_READ = "Cooked"
-MIX = "Mix"
+LAYER_ONLY = "LayerOnly"
 INSIDE_MATTE = "InsideMatte"
 
 PLATE_INPUT, MATTE_INPUT = 0, 1

@@ -23,7 +23,7 @@ from bipack.host import graph, model
 from bipack.host.knob_text import shaping_knobs
 from bipack.host.node import (
     INSIDE_MATTE,
-    MIX,
+    LAYER_ONLY,
     MODEL_KNOB_PREFIX,
     RESULT_READ,
     BipackNode,
@@ -158,7 +158,7 @@ def _bipack_text(node: BipackNode) -> List[Any]:
         # It cannot be cooked as it stands; that is said when it is its turn, not when this node's status is asked for.
         facts = str(error)
     after = [str(node.value(name)) for name in _DOWNSTREAM_KNOBS if node.has(name)]
-    inside = [node.inner(name) for name in (MIX, INSIDE_MATTE)]
+    inside = [node.inner(name) for name in (LAYER_ONLY, INSIDE_MATTE)]
     return [node.tool, facts, after, [shaping_knobs(found) for found in inside]]
 
 

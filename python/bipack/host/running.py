@@ -5,6 +5,7 @@ There is one cook at a time in a session, as there is one worker. Nodes above th
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
 import threading
@@ -55,7 +56,9 @@ def cook_one(node: BipackNode, frames: Sequence[int], on_main: OnMain, report: R
     try:
         cook.run()
     finally:
-        on_main(lambda: status.update(node))
+        # The node may be gone by now, which must not hide why the cook ended.
+        with contextlib.suppress(BipackError):
+            on_main(lambda: status.update(node))
     return len(cook.done)
 
 
@@ -167,9 +170,10 @@ class LogReport:
 
 
 def through_main_thread(call: Callable[[], Any]) -> Any:
-    """Run `call` on Nuke's main thread and wait; its exception is raised here.
+    """Run `call` on Nuke's main thread and wait; its exception is raised here. Never call it on the main thread.
 
-    Nuke's own function prints exceptions and gives None, so both travel in a box. Never call it on the main thread.
+    Nuke's own function prints exceptions and gives None, so both travel in a box. A node that the artist has deleted
+    meanwhile is a UsageError.
     """
     box: List[Any] = []
 
@@ -183,6 +187,8 @@ def through_main_thread(call: Callable[[], Any]) -> Any:
     if not box:
         raise Cancelled("Nuke is closing.")
     result, error = box[0]
+    if isinstance(error, ValueError) and "not attached" in str(error):
+        raise UsageError("A node was deleted while it cooked. Its finished frames stay in the cache.") from error
     if error is not None:
         raise error
     return result

@@ -120,6 +120,12 @@ def response(weights: Sequence[float]) -> List[List[float]]:
     return [[value / energy for value in line] for line in grid]
 
 
+def matrix_rows(point: Sequence[Sequence[float]]) -> List[List[float]]:
+    """The response of one point as the rows of a Nuke Matrix node, highest first: square, the pixel in the middle."""
+    above = [list(reversed(row)) for row in reversed(point)]
+    return above + [[0.0] * COLUMNS for _ in range(ROWS - 1)]
+
+
 def _symmetric(correlation: Dict[Lag, float]) -> Callable[[Lag], float]:
     def at(lag: Lag) -> float:
         return correlation[lag] if lag in correlation else correlation[-lag[0], -lag[1]]

@@ -13,7 +13,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from bipack import grain_model
 from bipack.errors import UsageError
 from bipack.imaging.finishing import white_noise, working_space
 from bipack.imaging.finishing.dollface import dollface, threshold_for
@@ -151,11 +150,3 @@ def blend_weight(matte: Pixels, own: bool) -> Pixels:
 def _shifts(cells_x: Integers, cells_y: Integers, frame: int, seed: int, slot: int, room: int) -> NDArray[np.intp]:
     chosen = white_noise.uniform(cells_x, cells_y, frame, seed, slot) * np.float32(room)
     return np.asarray(np.floor(chosen), np.intp)
-
-
-def matrix_rows(response: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The response of one point as the rows of a Nuke Matrix node: (11, 11), the pixel itself in the middle."""
-    rows, columns = grain_model.ROWS, grain_model.COLUMNS
-    matrix = np.zeros((2 * rows - 1, columns), np.float32)
-    matrix[:rows] = response[::-1, ::-1]
-    return matrix

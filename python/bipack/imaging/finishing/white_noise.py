@@ -17,6 +17,9 @@ from bipack.imaging.frame import Pixels
 P, Q = 2039, 2029
 """The moduli; squares below 2**22 leave room in the 24 bits of a float."""
 
+BIAS = 8192
+"""Added to every place, so that overscan to the left of and below the format has no negative remainders."""
+
 Integers = NDArray[np.integer]
 
 
@@ -29,6 +32,7 @@ def uniform(x: Integers, y: Integers, frame: int, seed: int, slot: int) -> Pixel
     """Numbers in (0, 1) for the grid of columns `x` and rows `y`: (len(y), len(x)) float32."""
     first, second = frame_constants(frame, seed, slot)
     mod_p, mod_q, square_p, square_q = _tables()
+    x, y = x + BIAS, y + BIAS
     a = _grid(67 * x % P, (131 * y + first) % P)
     a = np.take(mod_p, a)
     b = np.take(square_q, a) + ((89 * x + second) % Q).astype(np.int32)

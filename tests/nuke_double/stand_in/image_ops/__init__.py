@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from ..image import Image
 from ..operator import Op
-from . import channel, color, colorspace, filters, generate, geometry, merge, pixel_expression, plumbing, read, time
+from . import channel, color, colorspace, filters, generate, geometry, merge, pixel_expression, plumbing, read, time, warp
 
 OPERATORS: dict[str, Callable[[Op], Image]] = {
     **plumbing.OPERATORS,
@@ -20,4 +20,5 @@ OPERATORS: dict[str, Callable[[Op], Image]] = {
     **merge.OPERATORS,
     **pixel_expression.OPERATORS,
     **time.OPERATORS,
+    **warp.OPERATORS,
 }

@@ -229,10 +229,10 @@ LAYERS = (
 def random_graph(seed: int, layers: int = 6) -> Any:
     """A network of random layers, brought to a whole-number scale at the end."""
     growth = _Growth(seed)
-    kinds = LAYERS.split()  # noqa: SIM905
+    kinds = LAYERS.split()
     for _ in range(layers):
         growth.remember()
-        if growth.step < Fraction(1, 4):
+        if growth.step < Fraction(1, 3):
             growth.strided_conv()
         else:
             getattr(growth, growth.pick(*kinds))()

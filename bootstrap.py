@@ -259,7 +259,7 @@ def run_pip(environment: Environment, arguments: Sequence[str], what: str) -> No
                     code = process.wait(timeout=HEARTBEAT_SECONDS)
                     break
                 except subprocess.TimeoutExpired:
-                    say(f"      … still at it ({time.monotonic() - started:.0f} s)")
+                    say(f"      ... still at it ({time.monotonic() - started:.0f} s)")
         except BaseException:
             process.terminate()
             process.wait()
@@ -298,7 +298,9 @@ def make_environment(environment: Environment) -> Environment:
     """Make the virtual environment, or keep the one that works. Returns it with the version that it has."""
     if os.path.exists(environment.python):
         probe = [environment.python, "-c", "import sys, pip; sys.exit(sys.version_info < (3, 11))"]
-        if subprocess.run(probe, env=child_environment(), stderr=subprocess.DEVNULL).returncode == 0:
+        torn = {os.path.basename(folder).split("-")[0] for folder in broken_packages(environment.site_packages)}
+        alive = subprocess.run(probe, env=child_environment(), stderr=subprocess.DEVNULL).returncode == 0
+        if alive and "pip" not in torn:
             return environment
     ours = ("bipack-install.lock", LOG_NAME, STAMP_NAME)
     leftovers = [name for name in os.listdir(environment.folder) if name not in ours]
@@ -412,7 +414,7 @@ def install(
         source = ["--no-index", "--find-links", os.path.abspath(wheelhouse)] if wheelhouse else []
         settle_runtime(environment, needs, source)
         kinds = f" with [{', '.join(wanted)}]" if wanted else ""
-        say(f"[2/3] Installing {len(needs) + len(constraints)} packages{kinds} (the first time takes minutes)")
+        say(f"[2/3] Installing what Bipack needs{kinds}; the first time takes minutes")
         options = ["install", *(["--upgrade"] if upgrade else []), *source]
         run_pip(environment, [*options, *needs, *constraints], "Installing the packages")
         settle_runtime(environment, needs, source, always=True)
@@ -558,6 +560,9 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
         print(refusal, file=sys.stderr)
         return 1
     args = parse(sys.argv[1:] if arguments is None else arguments)
+    for stream in (sys.stdout, sys.stderr):
+        # A path may hold letters that the terminal's encoding lacks.
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
         return COMMANDS[args.command](args)
     except Refusal as error:

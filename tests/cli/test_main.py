@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -135,3 +136,11 @@ def test_a_reader_that_goes_away_is_no_traceback():
     process.stdout.close()
     assert b"Traceback" not in process.stderr.read()
     process.wait(timeout=60)
+
+
+def test_letters_that_the_terminal_lacks_are_no_failure():
+    command = [sys.executable, "-X", "utf8=0", "-m", "bipack.cli", "models", "show", "žába"]
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60)
+    assert done.returncode == 10
+    assert "\\u017e\\xe1ba" in done.stderr

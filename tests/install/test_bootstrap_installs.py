@@ -21,6 +21,12 @@ def test_both_console_scripts_run_from_the_environment(clone):
     assert subprocess.run([scripts / "bipack-train"], capture_output=True, text=True, timeout=60).stdout == "trainer\n"
 
 
+def test_letters_that_the_terminal_lacks_are_no_failure(clone):
+    result = clone.install("--upgrade", PYTHONIOENCODING="ascii")
+    assert result.returncode == 0, result.stderr
+    assert "\\u0160\\xe4rd clone" in result.stdout
+
+
 def test_the_package_is_linked_and_not_copied(clone):
     assert Path(clone.ask("import bipack; print(bipack.__file__)")) == clone.folder / "python/bipack/__init__.py"
     assert not list(site_packages(clone).glob("bipack/"))

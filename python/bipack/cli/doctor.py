@@ -55,7 +55,7 @@ def add_parser(subparsers: _SubParsersAction[Any]) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print the page. Returns 0, or 1 where something needed is missing."""
     report = examine()
-    print(json.dumps(report, indent=2, ensure_ascii=False) if args.json else as_text(report))
+    print(json.dumps(report, indent=2) if args.json else as_text(report))
     return 1 if report["problems"] else 0
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import io
 import logging
 import os
 import signal
@@ -57,6 +58,10 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     signals = _Signals()
     previous = _listen_for_sigterm(signals)
+    for stream in (sys.stdout, sys.stderr):
+        # A path may hold letters that a terminal's encoding lacks; that must not end a run.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         return _dispatch(arguments)
     except KeyboardInterrupt:

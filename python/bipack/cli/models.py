@@ -62,7 +62,7 @@ def _list(as_json: bool) -> int:
     models = [(found, found.card) for found in catalog.installed()]
     if as_json:
         rows = [{"path": found.path, **dataclasses.asdict(card)} for found, card in models if card is not None]
-        print(json.dumps(rows, indent=2, ensure_ascii=False))
+        print(json.dumps(rows, indent=2))
         return 0
     table = [("NAME", "VERSION", "SCALE", "TILING", "PURPOSE")]
     table += [
@@ -84,7 +84,7 @@ def _show(model: str, as_json: bool) -> int:
     if card is None:
         raise ModelRefused(f"{located.path} is a bare ONNX file without a card. `bipack models check` looks into it.")
     if as_json:
-        print(json.dumps({"path": located.path, **dataclasses.asdict(card)}, indent=2, ensure_ascii=False))
+        print(json.dumps({"path": located.path, **dataclasses.asdict(card)}, indent=2))
     else:
         print(in_words(card, located.path))
     return 0
@@ -98,7 +98,7 @@ def _check(model: str, as_json: bool) -> int:
     passes = model_check.passes(checks)
     if as_json:
         found = [dataclasses.asdict(entry) for entry in checks]
-        print(json.dumps({"model": located.path, "passes": passes, "checks": found}, indent=2, ensure_ascii=False))
+        print(json.dumps({"model": located.path, "passes": passes, "checks": found}, indent=2))
     else:
         for entry in checks:
             print(f"{entry.outcome:<6} {entry.topic:<9} {entry.text}")

@@ -37,6 +37,6 @@ def evaluate(node, frame=None, proxy_scale=None):  # type: ignore[no-untyped-def
 
 def audit(node):  # type: ignore[no-untyped-def]
     """Sentences about what is wrong in a group: dead links, expressions and scripts that do not work."""
-    from .audit import audit as look
+    from .faults import audit as look
 
     return look(node)

@@ -354,7 +354,10 @@ def executeInMainThreadWithResult(call: Any, args: Any = (), kwargs: Any = None)
 def message(prompt: str) -> None:
     here = session.current()
     _text(prompt)
-    (here.messages if here.gui else here.terminal).append(prompt)
+    if here.gui:
+        here.messages.append(prompt)
+    else:
+        here.print(prompt + "\n")
 
 
 def ask(prompt: str) -> bool:
@@ -368,7 +371,7 @@ def ask(prompt: str) -> bool:
 
 
 def tprint(*values: Any, sep: str = " ", end: str = "\n", file: Any = None) -> None:
-    session.current().terminal.append(sep.join(str(value) for value in values) + end)
+    session.current().print(sep.join(str(value) for value in values) + end)
 
 
 def error(message: str) -> None:

@@ -83,6 +83,7 @@ class Gizmo(Group):
     def __init__(self, *arguments: Any) -> None:
         self._file = ""
         self._class_name = ""
+        self._as_shipped: dict[str, str] = {}
         super().__init__(*arguments)
 
     def Class(self) -> str:

@@ -29,6 +29,7 @@ class Array_Knob(Knob):
         self._defaults = [0.0] * dimensions
         self._minimum = 0.0
         self._maximum = 1.0
+        self._ranged = False
 
     # reading
 
@@ -78,6 +79,7 @@ class Array_Knob(Knob):
     def setRange(self, minimum: float, maximum: float) -> None:
         """Sets the slider's ends only; typed values are not clamped."""
         self._minimum, self._maximum = float(minimum), float(maximum)
+        self._ranged = True
 
     def defaultValue(self, *_: Any) -> Any:
         return self._present(list(self._defaults), None)
@@ -309,6 +311,8 @@ class Array_Knob(Knob):
         return self._names.index(field)
 
     def _definition(self) -> list[str]:
+        if (self._minimum, self._maximum) == (0.0, 1.0) and not self._ranged:
+            return []
         return ["R", animation.format_number(self._minimum), animation.format_number(self._maximum)]
 
 

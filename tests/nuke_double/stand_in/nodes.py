@@ -100,8 +100,7 @@ class Node:
         return dict(self._knobs)
 
     def allKnobs(self) -> list[Knob]:
-        named = list(self._knobs.values())
-        return named + [knob for knob in self._user_knobs if knob._name not in self._knobs]
+        return [knob for knob in self._knobs.values() if knob not in self._user_knobs] + list(self._user_knobs)
 
     def numKnobs(self) -> int:
         return len(self._knobs)

@@ -37,7 +37,7 @@ class Saver:
         root = self.session.root
         head = ["#! /usr/local/Nuke/Nuke -nx", f"version {major}.{minor} v{release}", "Root {", " inputs 0"]
         for name, knob in root._knobs.items():
-            if name in ("xpos", "ypos", "selected") or (name != "name" and knob._is_default()):
+            if name in ("xpos", "ypos", "selected") or knob._is_default():
                 continue
             head.append(f" {name} {knob.toScript()}")
         head.append("}")
@@ -61,18 +61,31 @@ class Saver:
 
     def node(self, node: Node, indent: str = "") -> list[str]:
         """The block of one node, with what is inside a group."""
+        if isinstance(node, Gizmo) and node._class_name:
+            return self._gizmo(node, indent)
         inner = indent + " "
-        kind = "Gizmo" if type(node) is Gizmo and not node._class_name else node.Class()
+        kind = node.Class()
         lines = [f"{indent}{kind} {{"]
         count = _input_line(node)
         if count != "1":
             lines.append(f"{inner}inputs {count}")
         lines += [inner + line for line in self._knob_lines(node, definitions=True)]
         lines.append(indent + "}")
-        if isinstance(node, Group) and not (isinstance(node, Gizmo) and node._class_name):
+        if isinstance(node, Group):
             lines += self.nodes(node._nodes, inner)
             lines.append(indent + "end_group")
         return lines
+
+    def _gizmo(self, node: Gizmo, indent: str) -> list[str]:
+        """Only the class and the knobs that differ from the .gizmo file, which is needed to load this."""
+        count = _input_line(node)
+        lines = [f"{indent}{node.Class()} {{", *([f"{indent} inputs {count}"] if count != "1" else [])]
+        for name, knob in node._knobs.items():
+            if isinstance(knob, (Link_Knob, Tab_Knob)) or name in ("gizmo_file",):
+                continue
+            if name in _ALWAYS or knob.toScript() != node._as_shipped.get(name, ""):
+                lines.append(f"{indent} {name} {knob.toScript()}")
+        return [*lines, indent + "}"]
 
     def knob_lines(self, node: Node, what: int) -> str:
         """Node.writeKnobs: names only, names and values, or script lines, by the flags."""

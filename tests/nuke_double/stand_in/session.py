@@ -20,7 +20,7 @@ from .channels import Channels
 from .errors import ExpressionError, NotEvaluated
 from .formats import DEFAULT, Box, Format, Formats
 from .groups import Gizmo, Group, LiveGroup, Precomp, Root
-from .gui import MENUS, Menu
+from .gui import MENUS, Menu, Undo
 from .knobs import Knob, Link_Knob
 from .node_classes import NodeClass
 from .nodes import BackdropNode, Node, Viewer
@@ -94,6 +94,7 @@ class Session:
         self._user_action = 0
         self._validated: dict[int, set[float]] = {}
         self._loading = 0
+        Undo._depth = Undo._off = 0
         self.root: Root = self._new_root()
         from .render import Renderer
 
@@ -125,7 +126,10 @@ class Session:
         nodes = self.loader.load(script_parser.parse_file(path), parent, gizmo_class=name, callbacks=False)
         if len(nodes) != 1:
             raise RuntimeError(f"{path}: a gizmo file holds one node, not {len(nodes)}")
-        return nodes[0]
+        node = nodes[0]
+        if isinstance(node, Gizmo):
+            node._as_shipped = {name_: knob.toScript() for name_, knob in node._knobs.items() if _has_text(knob)}
+        return node
 
     def create(self, name: str, knobs: str = "", connect: bool = True, user: bool = False) -> Node:
         """nuke.createNode: made in the current group, connected to the selection, callbacks run. See api.py."""
@@ -370,6 +374,18 @@ class Session:
             target = target._target()
         target.execute()  # type: ignore[attr-defined]
 
+    def print(self, text: str) -> None:
+        """To the terminal that Nuke was started from."""
+        self.terminal.append(text)
+        sys.stdout.write(text)
+
+    def idle(self) -> None:
+        """The GUI has nothing to do: the main thread queue runs, then updateUI for every node."""
+        self.require_gui("idle")
+        self.main_thread.pump()
+        for node in list(self.every_node()):
+            self.callbacks.run("updateUI", node)
+
     def _touch(self) -> None:
         if self.gui:
             self.modified = True
@@ -583,6 +599,10 @@ class Session:
             skip = ("name", "xpos", "ypos", "selected", "label")
             text += [f"{k} {knob.toScript()}" for k, knob in upstream._knobs.items() if k not in skip]
         return [int.from_bytes(hashlib.sha256("\n".join(text).encode()).digest()[:8], "big")]
+
+
+def _has_text(knob: Knob) -> bool:
+    return not isinstance(knob, Link_Knob)
 
 
 def _expressions(knob: Knob) -> list[str]:

@@ -187,7 +187,7 @@ def split_commands(text: str, source: str = "") -> list[Command]:
 
 
 def unescape(text: str) -> str:
-    """Backslash escapes as Tcl resolves them: \\n, \\t, \\xHH, \\uHHHH, octal; other characters stand for themselves."""
+    """Backslash escapes as Tcl resolves them: \\n, \\t, \\xHH, \\uHHHH, octal; others stand for themselves."""
     if "\\" not in text:
         return text
     out: list[str] = []

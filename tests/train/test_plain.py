@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
-from bipack_train.models.plain import BranchedConv, PlainNet, repeat_pixels
+from bipack.imaging import color
+from bipack_train.models.plain import BranchedConv, PlainNet, limit, repeat_pixels
 
 
 def net(scale: int = 2) -> PlainNet:
@@ -41,9 +43,10 @@ def test_every_branch_contributes() -> None:
 def test_the_fused_network_equals_the_trained_one(scale: int) -> None:
     made = net(scale)
     plate = torch.rand(1, 3, 13, 10) * 6 - 1
-    result = made.fused()(plate)
-    assert result.shape == (1, 3, 13 * scale, 10 * scale)
-    assert torch.allclose(result, made(plate), atol=1e-5)
+    fused = made.fused()
+    fused.limited = False
+    assert fused(plate).shape == (1, 3, 13 * scale, 10 * scale)
+    assert torch.allclose(fused(plate), made(plate), atol=1e-5)
 
 
 def test_the_fused_network_is_made_of_plain_convolutions() -> None:
@@ -68,9 +71,9 @@ def test_repeated_pixels_are_centred() -> None:
 
 def test_a_result_pixel_sees_one_plate_pixel_per_convolution() -> None:
     made = net().fused()
-    plate = torch.rand(1, 3, 21, 21)
+    plate = torch.rand(1, 3, 21, 21) * 0.5
     changed = plate.clone()
-    changed[:, :, 10, 10] += 1
+    changed[:, :, 10, 10] += 0.3
     touched = (made(changed) - made(plate)).abs().sum(1)[0].nonzero()
     assert touched.min() == (10 - made.depth) * 2
     assert touched.max() == (10 + made.depth) * 2 + 1
@@ -87,3 +90,40 @@ def test_the_half_twin_keeps_the_plate_in_float32() -> None:
         silent.body[-1].weight.zero_()
         silent.body[-1].bias.zero_()
     assert torch.equal(silent.half_twin()(plate), repeat_pixels(plate, 2))
+
+
+def test_beside_a_light_of_50000_to_1_nothing_rings() -> None:
+    ground, light = 0.18, 9000.0
+    plate = np.full((1, 3, 24, 24), ground, np.float32)
+    plate[:, :, 5:, 9:] = light
+    encoded = torch.from_numpy(color.encode(plate))
+    made = net()
+    loud = limit(made(encoded) + torch.randn(1, 3, 48, 48) * 3, encoded, 2)
+    linear = color.decode(loud.detach().numpy())
+    assert linear.max() <= 1.02 * light
+    assert color.encode(linear).min() >= encoded.min() - 0.04
+    beside = linear[:, :, :, 2 * 8 : 2 * 9][:, :, 2 * 7 :]
+    assert color.encode(beside).min() >= encoded.min() - 0.01
+
+
+def test_ordinary_pictures_are_not_limited() -> None:
+    # As far beyond its surroundings as their own range: more than any line that a halved picture can have held.
+    torch.manual_seed(0)
+    plate = torch.rand(1, 3, 16, 16)
+    highest = torch.nn.functional.max_pool2d(plate, 3, 1, 1)
+    lowest = -torch.nn.functional.max_pool2d(-plate, 3, 1, 1)
+    for bound in (highest + (highest - lowest), lowest - (highest - lowest)):
+        result = repeat_pixels(bound, 2)
+        assert torch.equal(limit(result, plate, 2), result)
+
+
+def test_the_limit_follows_the_plate_and_not_a_fixed_range() -> None:
+    for level in (-20.0, 0.0, 3.0, 40.0):
+        plate = torch.full((1, 3, 6, 6), level)
+        assert torch.equal(limit(repeat_pixels(plate, 2), plate, 2), repeat_pixels(plate, 2))
+
+
+def test_the_limit_is_off_while_training_and_for_restoration() -> None:
+    assert not net().limited
+    assert net().fused().limited
+    assert not net(scale=1).fused().limited

@@ -251,17 +251,17 @@ def _strokes(rng: np.random.Generator, size: int) -> Pixels:
 
 
 def _lamps(rng: np.random.Generator, size: int) -> Pixels:
-    """Scene-linear: lights of up to 16 stops above a dim, cluttered ground, with edges that are hard to the pixel."""
+    """Scene-linear: lights of up to 16 stops over a dim, cluttered ground, from glints below a pixel to panels."""
     ground = color.decode(_leaves(rng, size // 2)) * np.float32(2.0 ** rng.uniform(-8, 0))
     canvas: Pixels = np.asarray(cv2.resize(ground, (size, size), interpolation=cv2.INTER_NEAREST), np.float32)
-    for _ in range(int(rng.integers(5, 40))):
+    for _ in range(int(rng.integers(10, 80))):
         mask = np.zeros((size, size), np.uint8)
         centre = (int(rng.integers(size)), int(rng.integers(size)))
         if rng.random() < 0.3:
             end = (int(rng.integers(size)), int(rng.integers(size)))
             cv2.line(mask, centre, end, 255, max(1, int(rng.uniform(0.5, 6) * _SUPERSAMPLING)))
         else:
-            _shape(rng, mask, centre, float(rng.uniform(1, 28) * _SUPERSAMPLING))
+            _shape(rng, mask, centre, float(np.exp(rng.uniform(np.log(0.3), np.log(24))) * _SUPERSAMPLING))
         canvas[mask > 0] = np.float32(2.0 ** rng.uniform(-2, 16)) * (0.5 + 0.5 * _color(rng))
     return canvas
 

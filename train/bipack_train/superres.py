@@ -162,8 +162,8 @@ def fill_pool(settings: SuperresRecipe, folder: str) -> CropPool:
     for index in range(data.drawn):
         drawn = pictures.draw(settings.seed, index, data.drawn_size)
         if drawn.hdr:
-            # Every other one is shrunk the way files are shrunk, halo and all, so that both kinds of edge are known.
-            pool.add("lamps", drawn.pixels, "light" if index % 2 else "coded", hdr=True)
+            # One in three is shrunk the way files are shrunk, halo and all, so that both kinds of edge are known.
+            pool.add("lamps", drawn.pixels, "light" if index % 3 else "coded", hdr=True)
         else:
             pool.add("drawn", drawn.pixels)
     groups = ("photos", "drawn", "panoramas", "lamps")

@@ -6,6 +6,11 @@ expanded 1x1-3x3 pair and the identity), which descends faster than a bare one; 
 the network predicts only the difference to the plate repeated pixel by pixel: an upsample without overshoot, exact at
 the frame's border and at any brightness, so that colour and HDR values survive whatever the network thinks of them.
 
+Enlarging sharpens, and beside a lamp that is 50,000 times as bright as its surroundings a little too much sharpening is
+a halo brighter than the lamp. So the finished network holds its result near the range of the nine plate pixels around
+it: as far beyond it as that range is wide in ordinary pictures, which is no limit at all in practice, and hardly beyond
+it where the range is that of a light source. While training the limit is off, so that every pixel teaches.
+
 Receptive field: one plate pixel per convolution on each side, so a tile overlap of `depth` pixels is exact.
 """
 
@@ -19,6 +24,16 @@ from torch import Tensor, nn
 
 SLOPE = 0.1
 """Negative slope of LeakyReLU. ReLU died in trials; PReLU is not fused into the convolution by ONNX Runtime."""
+
+
+LIMIT_FROM, LIMIT_FULL = 1.0, 1.5
+"""Encoded brightness or contrast from which the limit closes in, and where it is tight (linear 1 and 3.1)."""
+
+LIMIT_FLAT = 0.03
+"""Least freedom in ordinary pictures, encoded: fine texture may appear on flat ground."""
+
+LIMIT_TIGHT = 0.006
+"""Freedom beside lights, encoded; above 1 it is 1.4 % of the light."""
 
 
 class BranchedConv(nn.Module):
@@ -87,6 +102,7 @@ class PlainNet(nn.Module):
         layers += [nn.LeakyReLU(SLOPE), BranchedConv(width, channels * scale**2, expansion, gain=0.1)]
         self.body = nn.Sequential(*layers)
         self.shuffle = nn.PixelShuffle(scale)
+        self.limited = False
 
     def forward(self, plate: Tensor) -> Tensor:
         """The enlarged plate."""
@@ -94,11 +110,12 @@ class PlainNet(nn.Module):
         if difference.dtype != plate.dtype:  # bfloat16 inside autocast; a cast without need would end up in the graph
             difference = difference.to(plate.dtype)
         result: Tensor = repeat_pixels(plate, self.scale) + self.shuffle(difference)
-        return result
+        return limit(result, plate, self.scale) if self.limited else result
 
     def fused(self) -> PlainNet:
-        """A copy for export and inference whose branches are folded into plain convolutions."""
+        """A copy for export and inference: branches folded into plain convolutions, the limit on when enlarging."""
         twin = copy.deepcopy(self)
+        twin.limited = self.scale > 1
         twin.body = nn.Sequential(*(layer.fused() if isinstance(layer, BranchedConv) else layer for layer in self.body))
         return twin.eval()
 
@@ -114,12 +131,13 @@ class _HalfBody(nn.Module):
     def __init__(self, net: PlainNet) -> None:
         super().__init__()
         self.body = net.body.half()
-        self.shuffle, self.scale = net.shuffle, net.scale
+        self.shuffle, self.scale, self.limited = net.shuffle, net.scale, net.limited
 
     def forward(self, plate: Tensor) -> Tensor:
         """As PlainNet.forward, float32 in and out."""
         difference: Tensor = self.shuffle(self.body(plate.half())).float()
-        return repeat_pixels(plate, self.scale) + difference
+        result = repeat_pixels(plate, self.scale) + difference
+        return limit(result, plate, self.scale) if self.limited else result
 
 
 def repeat_pixels(plate: Tensor, scale: int) -> Tensor:
@@ -127,3 +145,20 @@ def repeat_pixels(plate: Tensor, scale: int) -> Tensor:
     if scale == 1:
         return plate
     return functional.interpolate(plate, scale_factor=float(scale), mode="nearest")
+
+
+def limit(result: Tensor, plate: Tensor, scale: int) -> Tensor:
+    """Hold an enlarged picture near the range of the 3x3 plate pixels around each of its pixels.
+
+    `result` (N, C, H*scale, W*scale) and `plate` (N, C, H, W) are encoded. The freedom beyond that range is the range
+    itself while everything in it lies below LIMIT_FROM, and shrinks to LIMIT_TIGHT towards LIMIT_FULL. Values of any
+    size pass: the bounds come from the plate.
+    """
+    highest = functional.max_pool2d(plate, 3, stride=1, padding=1)
+    lowest = -functional.max_pool2d(-plate, 3, stride=1, padding=1)
+    contrast = highest - lowest
+    strongest = torch.maximum(contrast, torch.maximum(highest, -lowest))
+    ordinary = ((LIMIT_FULL - strongest) / (LIMIT_FULL - LIMIT_FROM)).clamp(0.0, 1.0)
+    freedom = ordinary * contrast.clamp(min=LIMIT_FLAT) + LIMIT_TIGHT
+    lower, upper = repeat_pixels(lowest - freedom, scale), repeat_pixels(highest + freedom, scale)
+    return torch.minimum(torch.maximum(result, lower), upper)

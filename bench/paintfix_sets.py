@@ -196,7 +196,8 @@ def rig_layer(random: np.random.Generator, test: bool) -> Array:
         top = np.array([256 + side * random.uniform(60, 190), -20.0])
         stroke(clamp, top, random.uniform(2.6, 4.2), [0.10, 0.10, 0.11])
     stroke(clamp, np.array([256 + random.uniform(-120, 120), 540.0]), random.uniform(12, 15), [0.045, 0.045, 0.05])
-    stroke(clamp + [-9, 0], clamp + [9, 0], 20, [0.16, 0.12, 0.05])
+    nine = np.array([9.0, 0.0])
+    stroke(clamp - nine, clamp + nine, 20, [0.16, 0.12, 0.05])
     return cv2.resize(canvas, (SIZE, SIZE), interpolation=cv2.INTER_AREA).astype(np.float32)
 
 

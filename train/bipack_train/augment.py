@@ -9,6 +9,7 @@ happen to be covered in the painted frames.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -48,8 +49,8 @@ class Augment:
     ramp: float = 0.3
     """Largest change of light across a crop, in stops."""
 
-    transplant: int = 3
-    """Most patches whose marks are laid over one crop; 0 = none."""
+    transplant: float = 0.5
+    """Share of crops over which the marks of another place are laid."""
 
 
 @dataclass(eq=False)
@@ -81,7 +82,7 @@ def cut(pair: Pair, x: int, y: int, side: int, rng: np.random.Generator, how: Au
     return crop
 
 
-def _plain(planes: list[NDArray[np.float16]], matte: NDArray[np.uint8], x: int, y: int, side: int) -> Crop:
+def _plain(planes: list[NDArray[np.floating[Any]]], matte: NDArray[np.uint8], x: int, y: int, side: int) -> Crop:
     height, width = matte.shape
     rows = _mirrored(min(max(y - side // 2, 0), max(height - side, 0)), side, height)
     columns = _mirrored(min(max(x - side // 2, 0), max(width - side, 0)), side, width)
@@ -114,7 +115,7 @@ def _map(x: int, y: int, side: int, rng: np.random.Generator, how: Augment, grow
     return map_x.astype(np.float32), map_y.astype(np.float32)
 
 
-def _warped(planes: list[NDArray[np.float16]], matte: NDArray[np.uint8], place: tuple[Pixels, Pixels]) -> Crop:
+def _warped(planes: list[NDArray[np.floating[Any]]], matte: NDArray[np.uint8], place: tuple[Pixels, Pixels]) -> Crop:
     """Resample all planes by one map; only the part of the frame that the map touches is converted."""
     height, width = matte.shape
     low_x, high_x = _span(place[0], width)
@@ -125,7 +126,7 @@ def _warped(planes: list[NDArray[np.float16]], matte: NDArray[np.uint8], place: 
         return np.asarray(cv2.remap(part, map_x, map_y, kernel, borderMode=cv2.BORDER_REFLECT), np.float32)
 
     window = (slice(low_y, high_y), slice(low_x, high_x))
-    pieces = [sample(plane[window].astype(np.float32), cv2.INTER_CUBIC) for plane in planes]
+    pieces = [sample(plane[window].astype(np.float32, copy=False), cv2.INTER_CUBIC) for plane in planes]
     edit = sample(matte[window].astype(np.float32), cv2.INTER_LINEAR) / 255.0
     return Crop(np.concatenate(pieces[:-1], axis=-1), pieces[-1], edit)
 

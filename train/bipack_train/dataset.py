@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import concurrent.futures
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -22,6 +23,9 @@ from bipack_train.pairs import Pair
 
 MAX_POINTS = 20_000
 """Places of a matte that are remembered per pair."""
+
+UNPACKED_PIXELS = 50_000_000
+"""Pairs of fewer pixels in all are held as float32: 1.2 GB at most."""
 
 
 @dataclass(frozen=True)
@@ -52,11 +56,21 @@ class Batch:
     """(N, 1, side, side) 0..1."""
 
 
+class Crops(Protocol):
+    """Anything that crops come from."""
+
+    def batch(self, step: int, first: int = 0, count: int | None = None) -> Batch:
+        """The crops `first` … `first + count - 1` of a step."""
+        ...
+
+
 class PairPool:
     """All pairs, ready to be sampled."""
 
     def __init__(self, pairs: Sequence[Pair], sampling: Sampling, seed: int) -> None:
-        self.pairs = list(pairs)
+        pixels = sum(pair.matte.size for pair in pairs)
+        # Half floats are slow to unpack; where there is room the pairs are unpacked once.
+        self.pairs = [_unpacked(pair) if pixels < UNPACKED_PIXELS else pair for pair in pairs]
         self.sampling = sampling
         self.seed = seed
         self.points = [_points(pair.matte) for pair in pairs]
@@ -66,7 +80,7 @@ class PairPool:
         rng = np.random.default_rng([self.seed, step, index])
         how = self.sampling.augment
         crop = self._cut(rng, rng.random() < self.sampling.on_edit)
-        for _ in range(int(rng.integers(how.transplant + 1)) if how.transplant else 0):
+        if rng.random() < how.transplant:
             crop = augment.transplant(crop, self._cut(rng, True), rng)
         if rng.random() < how.light:
             crop = augment.relight(crop, rng, how)
@@ -92,6 +106,12 @@ class PairPool:
         return augment.cut(pair, int(x), int(y), side, rng, self.sampling.augment)
 
 
+def _unpacked(pair: Pair) -> Pair:
+    copy = replace(pair, before=pair.before.astype(np.float32), after=pair.after.astype(np.float32))
+    copy.around = tuple(plane.astype(np.float32) for plane in pair.around)
+    return copy
+
+
 def _points(matte: NDArray[np.uint8]) -> NDArray[np.int64]:
     """Places (row, column) inside the matte, evenly thinned out; the middle of the frame where there is none."""
     found = np.argwhere(matte > 127)
@@ -105,7 +125,7 @@ def _tensor(parts: list[NDArray[np.float32]]) -> Tensor:
     return torch.from_numpy(np.stack(parts)).permute(0, 3, 1, 2)
 
 
-def batches(pool: PairPool, start: int, first: int, count: int, threads: int = 0, ahead: int = 4) -> Iterator[Batch]:
+def batches(pool: Crops, start: int, first: int, count: int, threads: int = 0, ahead: int = 4) -> Iterator[Batch]:
     """The batches of steps `start`, `start + 1`, … without end; `threads` > 0 prepares `ahead` of them meanwhile."""
     step = start
     if threads == 0:

@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,10 +61,10 @@ class Pair:
     """One pair in memory."""
 
     files: PairFiles
-    before: NDArray[np.float16]
-    """(height, width, 3) encoded."""
+    before: NDArray[np.floating[Any]]
+    """(height, width, 3) encoded, half floats as read."""
 
-    after: NDArray[np.float16]
+    after: NDArray[np.floating[Any]]
     matte: NDArray[np.uint8]
     """(height, width) edit matte, 0..255."""
 
@@ -80,7 +81,7 @@ class Pair:
     kinds: tuple[str, str] = ("exr", "exr")
     """File types of before and after."""
 
-    around: tuple[NDArray[np.float16], ...] = field(default_factory=tuple)
+    around: tuple[NDArray[np.floating[Any]], ...] = field(default_factory=tuple)
     """Encoded neighbour frames of the before."""
 
     @property
@@ -126,7 +127,7 @@ def match(
             befores[number],
             afters[number],
             given.get(number, ""),
-            tuple(_nearest(befores, number + offset) for offset in offsets if offset != 0),
+            tuple(nearest(befores, number + offset) for offset in offsets if offset != 0),
         )
         for number in both
     )
@@ -138,8 +139,14 @@ def match(
     )
 
 
-def _nearest(files: Mapping[int, str], number: int) -> str:
+def nearest(files: Mapping[int, str], number: int) -> str:
+    """The file of frame `number`, or of the frame nearest to it."""
     return files[min(files, key=lambda known: (abs(known - number), known))]
+
+
+def files_of(text: str, side: str) -> dict[int, str]:
+    """Files of a pattern, folder or single file by frame number; `side` names it in errors. Raises MissingInput."""
+    return _files(text, side)[0]
 
 
 def _files(text: str, side: str) -> tuple[dict[int, str], tuple[str, ...]]:
@@ -195,7 +202,7 @@ def encoded(frame: Frame) -> tuple[Pixels, NDArray[np.bool_] | None]:
     """The RGB of a frame as the net sees it, (height, width, 3) float32, and where it is not finite (None: nowhere)."""
     pixels = take(frame, "rgba", 3).pixels
     clean, bad, _ = nonfinite.hold_out(pixels)
-    return color.encode(clean), None if bad is None else bad.any(axis=-1)
+    return color.encode(clean), None if bad is None else np.asarray(bad.any(axis=-1))
 
 
 def read(files: PairFiles) -> Pair:

@@ -12,6 +12,8 @@ exact. Values in and out are encoded (bipack.imaging.color), of any range.
 
 from __future__ import annotations
 
+import copy
+import itertools
 from dataclasses import dataclass
 from typing import cast
 
@@ -82,7 +84,7 @@ class PaintFixNet(nn.Module):
         widths = shape.widths
         self.stem = nn.Conv2d(12 * frames, widths[0], 3, padding=1)
         self.encoder = nn.ModuleList(_blocks(width, count) for width, count in zip(widths, shape.encoder, strict=True))
-        steps = list(zip(widths, widths[1:], strict=False))
+        steps = list(itertools.pairwise(widths))
         self.down = nn.ModuleList(nn.Conv2d(fine, coarse, 2, stride=2) for fine, coarse in steps)
         self.up = nn.ModuleList(nn.Conv2d(coarse, fine * 4, 1) for fine, coarse in steps)
         self.decoder = nn.ModuleList(
@@ -102,7 +104,12 @@ class PaintFixNet(nn.Module):
 
     def forward(self, plate: Tensor) -> tuple[Tensor, Tensor]:
         """(N, 3 * frames, H, W) to the fixed picture (N, 3, H, W), ungated, and the matte's logit (N, 1, H, W)."""
-        features = self.stem(functional.pixel_unshuffle(plate - MIDDLE, 2))
+        change, logit = self.parts(plate - MIDDLE)
+        return plate[:, :3] + change.float(), logit.float()
+
+    def parts(self, centred: Tensor) -> tuple[Tensor, Tensor]:
+        """The change and the logit for a plate from which MIDDLE was subtracted."""
+        features = self.stem(functional.pixel_unshuffle(centred, 2))
         skipped: list[Tensor] = []
         for level, blocks in enumerate(self.encoder):
             features = blocks(features if level == 0 else self.down[level - 1](features))
@@ -112,8 +119,7 @@ class PaintFixNet(nn.Module):
             features = self.decoder[level](features)
         features = _active(features)
         change = functional.pixel_shuffle(self.change(features), 2)
-        logit = functional.pixel_shuffle(self.matte(features), 2)
-        return plate[:, :3] + change.float(), logit.float()
+        return change, functional.pixel_shuffle(self.matte(features), 2)
 
 
 def _blocks(width: int, count: int) -> nn.Sequential:
@@ -148,3 +154,22 @@ class PaintFix(nn.Module):
         if self.grain is not None and noise is not None and noise_amount is not None:
             fixed = fixed + noise_amount * self.grain(noise, fixed)
         return apply_gate(current, fixed, factor), factor
+
+    def half_twin(self) -> nn.Module:
+        """The same with the net in fp16; the plate stays float32, so that it passes through bit for bit."""
+        twin = copy.deepcopy(self).eval()
+        twin.net = _HalfNet(twin.net)  # type: ignore[assignment]
+        return twin
+
+
+class _HalfNet(nn.Module):
+    """A net that computes its change and matte in fp16 and adds them to the float32 plate."""
+
+    def __init__(self, net: PaintFixNet) -> None:
+        super().__init__()
+        self.net = net.half()
+
+    def forward(self, plate: Tensor) -> tuple[Tensor, Tensor]:
+        """As PaintFixNet."""
+        change, logit = self.net.parts(plate.half() - MIDDLE)
+        return plate[:, :3] + change.float(), logit.float()

@@ -1,0 +1,430 @@
+"""`bipack-train pairs` and `suggest`: from an artist's frames to a published model, and what to paint next.
+
+The run's folder holds everything: checkpoint, log, report page, status for a panel, and the finished model. A file
+called `stop` in it ends the run as Ctrl-C does; that is how a panel on another machine, or on Windows, stops it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import logging
+import os
+import signal
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from bipack.errors import MissingInput, UsageError
+
+if TYPE_CHECKING:
+    from bipack_train import paintfix, paintfix_loop, pair_checks
+    from bipack_train.pairs import Pair
+
+log = logging.getLogger(__name__)
+
+STOP, STATUS = "stop", "status.json"
+SAY_SECONDS = 5.0
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add both subcommands."""
+    from bipack_train import cli
+
+    parser = subparsers.add_parser("pairs", help="train a model from an artist's before/after frames")
+    parser.add_argument(
+        "--before", metavar="P", help="plates: a pattern (plate.%%04d.exr, plate.####.exr), folder or file"
+    )
+    parser.add_argument("--after", metavar="P", help="the painted frames; only these need to be there")
+    parser.add_argument("--matte", metavar="P", help="the artist's mattes, instead of the difference")
+    parser.add_argument("--frames", help="use only these painted frames: 1001,1010-1020x5")
+    parser.add_argument("--name", help="name of the model")
+    parser.add_argument("--title", help="title for artists (default: the name)")
+    parser.add_argument("--recipe", metavar="FILE.toml", help="settings to start from; options go before it")
+    length = parser.add_mutually_exclusive_group()
+    length.add_argument("--minutes", type=float, help="train for so long (default 20)")
+    length.add_argument("--steps", type=int, help="train for so many steps: repeatable bit for bit")
+    parser.add_argument("--size", choices=("small", "medium", "large"), help="size of the network (default small)")
+    parser.add_argument("--crop", type=int, metavar="PIXELS", help="side of a training crop (default 128)")
+    parser.add_argument("--batch", type=int, help="crops in a step (default 8)")
+    parser.add_argument("--neighbours", metavar="-1,1", help="also show the net the frames at these offsets")
+    parser.add_argument("--val-before", metavar="P", help="plates of pairs that are only watched, never learned")
+    parser.add_argument("--val-after", metavar="P", help="their painted frames")
+    parser.add_argument(
+        "--hold-out", metavar="FRAME", help="pair to watch: auto (from four pairs on), none, or a frame"
+    )
+    parser.add_argument(
+        "--init", metavar="MODEL", help="start from a model, checkpoint or run folder; auto (default), none"
+    )
+    parser.add_argument("--texture", action="store_true", help="end with the adversarial stage: keeps pores and weave")
+    parser.add_argument("--seed", type=int, help="start of all random choices (default 1)")
+    parser.add_argument("--check", action="store_true", help="only look at the pairs and say what is wrong with them")
+    parser.add_argument("--publish-only", action="store_true", help="publish the last checkpoint, train no further")
+    parser.add_argument("--tensorboard", action="store_true", help="also write TensorBoard logs (needs tensorboard)")
+    parser.add_argument("--cpu-time", action="store_true", help="count --minutes in processor time, two cores at once")
+    cli.add_run_options(parser)
+    parser.set_defaults(run=run)
+    _add_suggest(subparsers)
+
+
+def _add_suggest(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = subparsers.add_parser("suggest", help="rank unpainted frames by how unsure a trained model is of them")
+    parser.add_argument("model", metavar="MODEL", help="a run folder, a checkpoint or a published model")
+    parser.add_argument("input", metavar="INPUT", help="plates: a pattern, folder or file")
+    parser.add_argument("--after", metavar="P", help="painted frames, which are left out")
+    parser.add_argument("--frames", help="look only at these frames")
+    parser.add_argument("--top", type=int, default=5, help="how many to list (default 5)")
+    parser.add_argument("--out", default=".", metavar="DIR", help="folder for suggest.html")
+    parser.add_argument("--json", action="store_true", help="print the ranking as JSON")
+    parser.set_defaults(run=run_suggest)
+
+
+def run_recipe(path: str, args: argparse.Namespace) -> int:
+    """Run a pairs recipe, its patterns taken below --data. Raises a BipackError."""
+    given = argparse.Namespace(**{**_NOTHING, **vars(args), "recipe": path})
+    return run(given)
+
+
+_NOTHING: dict[str, Any] = dict.fromkeys(
+    (
+        *("before", "after", "matte", "frames", "name", "title", "minutes", "steps", "size", "crop", "batch"),
+        *("neighbours", "val_before", "val_after", "hold_out", "init", "seed"),
+    )
+) | {"texture": False, "check": False, "publish_only": False, "tensorboard": False, "cpu_time": False}
+
+
+def run(args: argparse.Namespace) -> int:
+    """Check the pairs, train, verify, publish; returns the exit code. Raises a BipackError."""
+    # Not at the top: torch takes seconds to import, and --help should not wait for it.
+    import torch
+
+    from bipack_train import paintfix_loop, publish_pairs, results
+    from bipack_train.grain import measure
+
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    settings = settings_of(args)
+    pairs, validation, findings = gather(args, settings)
+    if args.check:
+        return 0
+    out = args.out or os.path.join("runs", settings.name)
+    first = _join_processes()
+    weights, base = _start(args, settings)
+    panel = Panel(settings, pairs, findings, out, quiet=not first, tensorboard=args.tensorboard)
+    clock = _cpu_clock if args.cpu_time else time.monotonic
+    with panel:
+        if args.publish_only:
+            done = last_run(settings, pairs, out, args.device)
+        else:
+            done = paintfix_loop.train(
+                settings,
+                pairs,
+                out,
+                device=args.device,
+                resume=args.resume,
+                weights=weights,
+                base_model=base,
+                watcher=panel,
+                validation=validation,
+                clock=clock,
+            )
+    if panel.signal and not args.publish_only:
+        log.info("stopped at step %d; go on with --resume, or publish with --publish-only", done.progress.step)
+        return 128 + panel.signal
+    if not first:
+        return 0
+    panel.say(done, "publishing")
+    net = paintfix_loop.averaged(done)
+    grain = measure(results.repairs(net, pairs)) if settings.noise else None
+    card = publish_pairs.publish(done, pairs, os.path.join(out, settings.name), grain)
+    panel.say(done, "done", model=os.path.join(out, settings.name))
+    for score in card.scores:
+        log.info("%s, %s: %.2f dB", score.metric, score.set, score.value)
+    log.info("%s is verified and lies in %s", card.name, os.path.join(out, settings.name))
+    return 0
+
+
+def last_run(settings: paintfix.PairsRecipe, pairs: Sequence[Pair], out: str, device: str) -> paintfix_loop.Run:
+    """The run in `out` as it was saved last. Raises MissingInput where there is none."""
+    from bipack_train import paintfix_loop
+    from bipack_train.superres import pick_device
+
+    path = os.path.join(out, paintfix_loop.CHECKPOINT)
+    if not os.path.isfile(path):
+        raise MissingInput(f"{out} holds no checkpoint to publish. Train first, or name the run's folder with --out.")
+    run = paintfix_loop.build(settings, pick_device(device), paintfix_loop.pairs_digest(pairs))
+    paintfix_loop.restore(run, path)
+    return run
+
+
+def settings_of(args: argparse.Namespace) -> paintfix.PairsRecipe:
+    """The recipe that file and options make together; options win. Raises UsageError."""
+    from bipack_train import paintfix
+
+    settings = paintfix.load_recipe(args.recipe) if args.recipe else paintfix.PairsRecipe(name="")
+    plain = {
+        key: value
+        for key in ("name", "title", "size", "init", "seed", "before", "after", "matte", "frames")
+        if (value := getattr(args, key)) is not None
+    }
+    if not args.recipe and args.init is None:
+        plain["init"] = "auto"
+    data = getattr(args, "data", None)
+    for key in ("before", "after", "matte"):
+        if key not in plain and data and getattr(settings, key):
+            plain[key] = os.path.join(data, getattr(settings, key))
+    settings = dataclasses.replace(settings, **plain)
+    if not settings.name or os.path.basename(settings.name) != settings.name:
+        raise UsageError("Give the model a plain name with --name, such as --name sc020_markers.")
+    schedule, sampling, offsets = settings.schedule, settings.sampling, settings.frame_offsets
+    if args.steps is not None:
+        schedule = dataclasses.replace(schedule, steps=args.steps, minutes=0.0)
+    if args.minutes is not None:
+        schedule = dataclasses.replace(schedule, steps=0, minutes=args.minutes)
+    if args.crop is not None:
+        sampling = dataclasses.replace(sampling, side=args.crop)
+    if args.batch is not None:
+        sampling = dataclasses.replace(sampling, batch=args.batch)
+    if args.neighbours is not None:
+        try:
+            offsets = (0, *(int(text) for text in args.neighbours.split(",") if int(text) != 0))
+        except ValueError:
+            raise UsageError(f"--neighbours {args.neighbours} cannot be read; write offsets such as -1,1.") from None
+    hold_out = dataclasses.replace(settings.hold_out, frame=args.hold_out) if args.hold_out else settings.hold_out
+    adversary = settings.adversary
+    if args.texture and adversary.share == 0:
+        adversary = dataclasses.replace(adversary, share=0.25)
+    changed = dataclasses.replace(
+        settings,
+        schedule=schedule,
+        sampling=sampling,
+        frame_offsets=offsets,
+        hold_out=hold_out,
+        adversary=adversary,
+    )
+    return paintfix.check(changed, args.recipe or "the options")
+
+
+def gather(
+    args: argparse.Namespace, settings: paintfix.PairsRecipe
+) -> tuple[list[Pair], list[Pair], list[pair_checks.Finding]]:
+    """Match, read and check all pairs; findings are logged. Raises a BipackError where training makes no sense."""
+    from bipack_train import pair_checks, pairs
+
+    if not settings.before or not settings.after:
+        raise UsageError("Name the plates with --before and the painted frames with --after.")
+    matched = pairs.match(
+        settings.before, settings.after, settings.matte or None, settings.frames or None, settings.frame_offsets
+    )
+    read = [pairs.read(files) for files in matched.pairs]
+    findings = [*pair_checks.check_matching(matched), *pair_checks.check_pairs(read)]
+    for finding in findings:
+        log.log(logging.INFO if finding.level == "note" else logging.WARNING, "%s: %s", finding.level, finding.text)
+    used = pair_checks.usable(read)
+    covered = sum(pair.coverage for pair in used) / len(used)
+    log.info("%d pairs; the edit covers %.2f %% of a frame", len(used), 100 * covered)
+    validation: list[Pair] = []
+    if args.val_before or args.val_after:
+        if not (args.val_before and args.val_after):
+            raise UsageError("--val-before and --val-after belong together.")
+        watched = pairs.match(args.val_before, args.val_after, offsets=settings.frame_offsets)
+        validation = pair_checks.usable([pairs.read(files) for files in watched.pairs])
+    return used, validation, findings
+
+
+def _start(args: argparse.Namespace, settings: paintfix.PairsRecipe) -> tuple[Any, str]:
+    """(weights, what they are) that the run starts from."""
+    from bipack_train import init_weights
+
+    frames = len(settings.frame_offsets)
+    if args.resume or args.publish_only or settings.init in ("", "none"):
+        return None, ""
+    if settings.init == "auto":
+        weights, base = init_weights.default(settings.size, frames)
+    else:
+        weights, base = init_weights.load(settings.init, settings.size, frames)
+    if base:
+        log.info("starting from %s", base.split("@")[0])
+    return weights, base
+
+
+def _join_processes() -> bool:
+    """Join the other processes where torchrun started several; True in the one that writes."""
+    import torch
+
+    if int(os.environ.get("WORLD_SIZE", "1")) < 2:
+        return True
+    backend = "nccl" if torch.cuda.is_available() else "gloo"
+    torch.distributed.init_process_group(backend)
+    if torch.cuda.is_available():
+        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
+    return torch.distributed.get_rank() == 0
+
+
+def _cpu_clock() -> float:
+    """Processor time as if two cores were free for it, in seconds."""
+    return time.process_time() / 2.0
+
+
+# What the outside sees ------------------------------------------------------------------------------------------------
+
+
+class Panel:
+    """Tells a terminal, a page and a panel how the run goes, and hears when it shall stop."""
+
+    def __init__(
+        self,
+        settings: paintfix.PairsRecipe,
+        pairs: Sequence[Pair],
+        findings: Sequence[pair_checks.Finding],
+        out: str,
+        quiet: bool = False,
+        tensorboard: bool = False,
+    ) -> None:
+        self.settings, self.pairs, self.findings, self.out, self.quiet = settings, pairs, findings, out, quiet
+        self.signal = 0
+        self._said = 0.0
+        self._handlers: dict[int, Any] = {}
+        self._board = _board(out) if tensorboard and not quiet else None
+        self._logged = 0
+        self._run: paintfix_loop.Run | None = None
+
+    def __enter__(self) -> Panel:
+        os.makedirs(self.out, exist_ok=True)
+        if os.path.exists(os.path.join(self.out, STOP)):
+            os.unlink(os.path.join(self.out, STOP))
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._handlers[number] = signal.signal(number, self._hear)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
+
+    def _hear(self, number: int, _: object) -> None:
+        if self.signal:
+            # Asked twice: do not wait for the checkpoint.
+            raise KeyboardInterrupt
+        self.signal = number
+
+    def stop(self) -> bool:
+        """Asked after every step; also the place where a line is said now and then."""
+        if not self.signal and os.path.exists(os.path.join(self.out, STOP)):
+            self.signal = signal.SIGINT
+        if self._run is not None and time.monotonic() - self._said > SAY_SECONDS:
+            self.say(self._run)
+        return bool(self.signal)
+
+    def begin(self, run: paintfix_loop.Run) -> None:
+        """Called once the run is built."""
+        self._run = run
+
+    def report(self, run: paintfix_loop.Run, final: bool) -> None:
+        """Write page, sheet and logs."""
+        from bipack_train import report
+
+        if self.quiet:
+            return
+        left = run.progress.seconds_left(self.settings.schedule)
+        state = report.State(
+            self.settings.name,
+            run.progress.step,
+            run.progress.seconds / 60,
+            None if left is None else left / 60,
+            self._phase(run, final),
+            self._facts(run),
+            self.findings,
+            final,
+        )
+        report.write(run, self.pairs, state, self.out)
+        if self._board is not None:
+            for row in [row for row in run.rows if row.step > self._logged]:
+                self._board.add_scalar("loss/change", row.change_loss, row.step)
+                self._board.add_scalar("loss/matte", row.matte_loss, row.step)
+                if row.hole_psnr is not None:
+                    self._board.add_scalar("held out/PSNR", row.hole_psnr, row.step)
+                self._logged = row.step
+            self._board.flush()
+
+    def _facts(self, run: paintfix_loop.Run) -> list[tuple[str, str]]:
+        facts = [("pairs", ", ".join(str(pair.frame) for pair in self.pairs)), ("size", self.settings.size)]
+        if run.progress.best > 0:
+            facts.append(("held-out pair", f"{run.progress.best:.2f} dB inside the matte"))
+        if run.base_model:
+            facts.append(("started from", run.base_model.split("@")[0]))
+        return facts
+
+    def _phase(self, run: paintfix_loop.Run, final: bool = False) -> str:
+        if final:
+            return "trained"
+        return "last part: all pairs, falling rate" if run.progress.finishing(self.settings.schedule) else "learning"
+
+    def say(self, run: paintfix_loop.Run, phase: str = "", model: str = "") -> None:
+        """One line to the log, and status.json for a panel."""
+        from bipack import atomic
+
+        self._said = time.monotonic()
+        if self.quiet:
+            return
+        schedule, progress = self.settings.schedule, run.progress
+        left = progress.seconds_left(schedule)
+        loss = run.rows[-1].change_loss if run.rows else None
+        status = {
+            "name": self.settings.name,
+            "pid": os.getpid(),
+            "step": progress.step,
+            "done": round(min(1.0, progress.done(schedule) / progress.finish_to), 4),
+            "seconds_left": None if left is None else round(left, 1),
+            "phase": phase or self._phase(run),
+            "loss": loss,
+            "held_out_psnr": round(progress.best, 2) if progress.best > 0 else None,
+            "model": model,
+        }
+        atomic.write_bytes(os.path.join(self.out, STATUS), (json.dumps(status) + "\n").encode("utf-8"))
+        if phase:
+            log.info("%s", phase)
+        elif loss is not None:
+            text = f"step {progress.step}  {status['done']:.0%}  loss {loss:.4f}"
+            text += f"  held out {progress.best:.2f} dB" if progress.best > 0 else ""
+            log.info("%s  %s", text, "" if left is None else f"{left / 60:.1f} min left")
+
+
+def _board(out: str) -> Any:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as error:
+        raise UsageError(
+            "--tensorboard needs the package tensorboard: install it into Bipack's environment."
+        ) from error
+    return SummaryWriter(os.path.join(out, "tensorboard"))
+
+
+# suggest --------------------------------------------------------------------------------------------------------------
+
+
+def run_suggest(args: argparse.Namespace) -> int:
+    """Rank unpainted frames; returns the exit code. Raises a BipackError."""
+    from bipack.frames import parse_frames
+    from bipack_train import init_weights, pairs, suggest
+
+    plates = pairs.files_of(args.input, "plate")
+    painted = set(pairs.files_of(args.after, "after")) if args.after else set()
+    wanted = parse_frames(args.frames) if args.frames else sorted(plates)
+    left = [frame for frame in wanted if frame in plates and frame not in painted]
+    if not left:
+        raise MissingInput(f"No unpainted frame of {args.input} is left to look at.")
+    net = init_weights.net_of(args.model)
+    offsets = (0, *range(-(net.frames // 2), 0), *range(1, net.frames - net.frames // 2))
+    files = [(frame, [pairs.nearest(plates, frame + offset) for offset in offsets]) for frame in left]
+    ranked = suggest.rank(net, files)[: args.top]
+    os.makedirs(args.out, exist_ok=True)
+    path = suggest.write_page(ranked, os.path.basename(os.path.normpath(args.model)), args.out)
+    listed = [{"frame": one.frame, "score": round(one.score, 4), "plate": one.path} for one in ranked]
+    if args.json:
+        # The one thing that goes to stdout: it is what was asked for.
+        os.write(1, (json.dumps(listed) + "\n").encode("utf-8"))
+    for one in ranked:
+        log.info("frame %d: %.3f", one.frame, one.score)
+    log.info("thumbnails are in %s", path)
+    return 0

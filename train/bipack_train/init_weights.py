@@ -1,0 +1,104 @@
+"""Weights to start from: any earlier paint-fix model, as a checkpoint or as the ONNX that was published.
+
+Published models carry their weights in the ONNX under the names that the network has here, so that no second copy has
+to lie beside it. Nothing that could run code is ever opened (see `checkpoint`).
+"""
+
+from __future__ import annotations
+
+import os
+
+import onnx
+import torch
+from torch import Tensor
+
+from bipack import catalog
+from bipack.errors import MissingInput, ModelRefused
+from bipack_train import checkpoint
+from bipack_train.models.paintfix import PaintFixNet
+
+BASE = "paintfix_base"
+"""Catalogue name of the model that runs start from when nothing else is said."""
+
+_PREFIX = "net."
+
+
+def load(source: str, size: str, frames: int) -> tuple[dict[str, Tensor], str]:
+    """(weights, what they are) for `source`: a checkpoint, the folder of a run, a model folder, file or name.
+
+    Where the net sees more frames than the source did, the new ones start with no say. Raises MissingInput,
+    CorruptInput, and ModelRefused for pickles and for models of another network.
+    """
+    path = os.path.join(source, "checkpoint" + checkpoint.SUFFIX)
+    if os.path.isfile(path):
+        source = path
+    if os.path.isfile(source) and not source.lower().endswith(".onnx"):
+        return _fitted(checkpoint.load_weights(source), source, size, frames), os.path.basename(source)
+    located = catalog.locate(source)
+    card = located.card
+    label = f"{located.name}@{card.sha256}" if card is not None else located.name
+    return _fitted(_of_onnx(located.path), located.name, size, frames), label
+
+
+def default(size: str, frames: int) -> tuple[dict[str, Tensor] | None, str]:
+    """The shipped start for this size, where one is installed and fits; else (None, "")."""
+    try:
+        return load(BASE, size, frames)
+    except (MissingInput, ModelRefused):
+        return None, ""
+
+
+def net_of(source: str) -> PaintFixNet:
+    """The whole network of a checkpoint or a published model. Raises as `load`."""
+    from bipack_train.models.paintfix import SIZES
+
+    for size in SIZES:
+        for frames in (1, 2, 3, 5):
+            try:
+                weights, _ = load(source, size, frames)
+            except ModelRefused as error:
+                if "pickle" in str(error):
+                    raise
+                continue
+            if weights["stem.weight"].shape[1] == 12 * frames:
+                net = PaintFixNet(size, frames)
+                net.load_state_dict(weights)
+                return net.eval()
+    raise ModelRefused(f"{source} is no paint-fix model of this Bipack.")
+
+
+def _of_onnx(path: str) -> dict[str, Tensor]:
+    try:
+        graph = onnx.load(path, load_external_data=False).graph
+    except Exception as error:  # protobuf raises its own class, onnx another
+        raise ModelRefused(f"{path} cannot be read as ONNX ({error}).") from error
+    return {
+        tensor.name[len(_PREFIX) :]: torch.from_numpy(onnx.numpy_helper.to_array(tensor).copy())
+        for tensor in graph.initializer
+        if tensor.name.startswith(_PREFIX)
+    }
+
+
+def _fitted(weights: dict[str, Tensor], label: str, size: str, frames: int) -> dict[str, Tensor]:
+    """`weights` if they are of this network. Raises ModelRefused."""
+    net = PaintFixNet(size, frames)
+    wanted = net.state_dict()
+    weights = {name.removeprefix("net."): value for name, value in weights.items() if "adversary." not in name}
+    if set(weights) == set(wanted):
+        stem = weights["stem.weight"]
+        if stem.shape[1] < wanted["stem.weight"].shape[1] and stem.shape[0] == wanted["stem.weight"].shape[0]:
+            weights["stem.weight"] = _widened(stem, frames)
+        if all(weights[name].shape == value.shape for name, value in wanted.items()):
+            return weights
+    raise ModelRefused(
+        f"{label} is no paint-fix model of size {size!r} with {frames} frame{'s' if frames > 1 else ''}, so it cannot "
+        "be started from. Choose its own --size, or leave --init out."
+    )
+
+
+def _widened(stem: Tensor, frames: int) -> Tensor:
+    """A first layer for more frames: pixel_unshuffle keeps the four pixels of a channel together, frame by frame."""
+    width, known = stem.shape[0], stem.shape[1]
+    wide = torch.zeros(width, 12 * frames, *stem.shape[2:])
+    wide[:, :known] = stem
+    return wide

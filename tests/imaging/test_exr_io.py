@@ -16,7 +16,7 @@ import OpenEXR
 import pytest
 
 from bipack.errors import CorruptInput, DiskError, MissingInput, UsageError
-from bipack.imaging import compare, exr_header, exr_io
+from bipack.imaging import compare, exr_header, exr_io, exr_stdout
 from bipack.imaging.frame import Box, Frame, Part
 
 CAP = 1 << 30
@@ -195,6 +195,13 @@ def test_what_exr_has_no_word_for_is_written_as_text_and_logged(tmp_path, caplog
     assert caplog.text.count("written as text") == 3
 
 
+def test_a_tile_description_of_its_own_name_is_left_out_and_logged(tmp_path, caplog):
+    found = round_trip(tmp_path, Frame([part(attributes={"ourTiles": OpenEXR.TileDescription(), "owner": "x"})]))
+    assert "ourTiles" not in found.parts[0].attributes
+    assert found.parts[0].attributes["owner"] == "x"
+    assert "ourTiles" in caplog.text
+
+
 def test_latin_1_text_is_read_and_comes_back_as_utf_8(tmp_path):
     path = tmp_path / "latin.exr"
     attributes = {"owner": "Zo#", "multiView": ["d#r", "left"]}
@@ -368,7 +375,7 @@ def test_other_threads_keep_printing_while_a_damaged_frame_is_read(tmp_path, mon
     said = io.StringIO()
     monkeypatch.setattr(sys, "stdout", said)
     printed = threading.Event()
-    with exr_io._binding_kept_off_stdout():
+    with exr_stdout.kept_off_stdout():
         other = threading.Thread(target=lambda: (sys.stdout.write("protocol\n"), printed.set()))
         other.start()
         other.join()

@@ -153,9 +153,16 @@ def nvidia_driver(system: str = sys.platform) -> Optional[str]:
 
 
 def newer_pythons() -> List[str]:
-    """Commands on the path that are a Python that would do, newest first."""
+    """Commands on the path that are a Python that would do and do run, newest first."""
     names = [f"python3.{minor}" for minor in range(19, MINIMUM_PYTHON[1] - 1, -1)]
-    return [name for name in names if shutil.which(name)]
+    return [name for name in names if shutil.which(name) and _runs([name, "-c", "import venv, ensurepip"])]
+
+
+def _runs(command: Sequence[str]) -> bool:
+    """True when the command ends well; version managers put commands on the path that only say what to install."""
+    with contextlib.suppress(OSError):
+        return subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0
+    return False
 
 
 def installed_packages(site_packages: str) -> List[str]:
@@ -553,9 +560,8 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 def main(arguments: Optional[Sequence[str]] = None) -> int:
     """Run one command and return its exit code."""
-    refusal = python_refusal(
-        tuple(sys.version_info[:2]), newer_pythons() if sys.version_info[:2] < MINIMUM_PYTHON else ()
-    )
+    version = tuple(sys.version_info[:2])
+    refusal = python_refusal(version, [] if version >= MINIMUM_PYTHON else newer_pythons())
     if refusal is not None:
         print(refusal, file=sys.stderr)
         return 1

@@ -53,6 +53,9 @@ class Op:
         channels = self.node._knobs[knob]._channels  # type: ignore[attr-defined]
         return [self.number(knob, i) for i in range(len(channels))]
 
+    def has(self, knob: str) -> bool:
+        return knob in self.node._knobs
+
     def flag(self, knob: str) -> bool:
         return bool(self.number(knob))
 

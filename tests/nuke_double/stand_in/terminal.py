@@ -67,6 +67,7 @@ def parse(arguments: list[str]) -> Switches:
 def main(arguments: list[str]) -> int:
     """Run one command line in this process; the exit code."""
     switches = parse(arguments)
+    sys.modules.pop("nuke", None)
     running = session.start(gui=False, raw_args=["Nuke", *arguments])
     _startup(running)
     if switches.proxy is not None:

@@ -97,7 +97,7 @@ def _file(op: Op, frame: int, on_error: str) -> Image:
         raise op.fail(str(error)) from error
     op.session.channels_seen(image.channels)
     image = _to_linear(op, image)
-    if op.flag("auto_alpha") and "rgba.alpha" not in image.channels:
+    if op.has("auto_alpha") and op.flag("auto_alpha") and "rgba.alpha" not in image.channels:
         image.channels["rgba.alpha"] = np.ones((image.bbox.height, image.bbox.width), np.float32)
     return proxied(image, op.scale)
 

@@ -94,7 +94,7 @@ def test_a_write_that_reads_its_file_needs_nothing(terminal: Scene, identity: st
 
 
 def test_a_long_chain_is_walked_without_recursion(terminal: Scene, identity: str) -> None:
-    last = terminal.bipack(terminal.plate(), identity)
-    for _ in range(1500):
-        last = terminal.nuke.nodes.Dot(inputs=[last])
-    assert len(needs(terminal, last, [1])) == 1
+    node = terminal.bipack(terminal.plate(), identity)
+    terminal.nuke.scriptReadText("push 0\n" + "".join(f"Dot {{\n name Dot{index}\n}}\n" for index in range(1100)))
+    terminal.nuke.toNode("Dot0").setInput(0, node)
+    assert len(needs(terminal, terminal.nuke.toNode("Dot1099"), [1])) == 1

@@ -64,7 +64,7 @@ def _sizes(graph: Graph, plate: Node) -> None:
         "skinSaturation": SATURATION.format(p="parent.skin_color."),
         "skinValue": _MOST.format(p="parent.skin_color."),
         "turn": "parent.saturation*cos(radians(parent.hue))-1",
-        "swing": "parent.saturation*sin(radians(parent.hue))",
+        "swing": "sin(radians(parent.hue))",
     }
     fr.sizes(graph, plate, radii, others)
 
@@ -175,7 +175,7 @@ def _with_grain(graph: Graph, work: Node, shiny: Node) -> Node:
 
 
 def _turn() -> dict[str, str]:
-    """Step 8: M - 1 = (s cos - 1) A + (s sin) B for the matrices A and B of the color difference."""
+    """Step 8: M - 1 = (s cos - 1) A + sin B for the matrices A and B of the color difference."""
     inverse = np.linalg.inv(_YUV)
     along = inverse @ np.diag([0.0, 1.0, 1.0]) @ _YUV
     across = inverse @ np.array([[0.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]]) @ _YUV

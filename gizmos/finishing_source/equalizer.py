@@ -59,7 +59,7 @@ def _weight(graph: Graph, plate: Node, matte: Node) -> Node:
     edge = fr.tent(graph, "EdgeSoft", detail, "Sizes.edge", plate, "{rgba.red}", column=2)
     ramp = "max(parent.area_softness,0.000001)"
     tones = f"(clamp((Ar-parent.area_low)/{ramp}+1)*clamp((parent.area_high-Ar)/{ramp}+1))"
-    spared = "(1-parent.edges*clamp(parent.edge_gain*Br))"
+    spared = "(1-parent.edges*clamp(parent.edge_gain*Br-0.2))"
     weight = graph.add(
         "MergeExpression",
         "TonesAndEdges",

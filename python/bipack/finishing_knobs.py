@@ -113,7 +113,7 @@ EQUALIZER: Tuple[Knob, ...] = (
     ),
     _float("edge_size", 3.0, "edge size", 1.0, 16.0, "How wide an edge is, in pixels."),
     _float(
-        "edge_gain", 8.0, "edge gain", 0.0, 32.0, "How faint an edge may be and still count. Look at it in the view."
+        "edge_gain", 20.0, "edge gain", 0.0, 64.0, "How faint an edge may be and still count. Look at it in the view."
     ),
     _working_space("linear"),
     REFERENCE_WIDTH,

@@ -208,10 +208,11 @@ def clean_plate(picture: Picture) -> Pixels:
     samples, unknown = [], []
     for done, number in enumerate(number for number in numbers if number in around):
         pixels = picture.of_frame(around[number], f"frame {number}")
+        theirs = picture.other_matte("holdout", number)
         matrix = np.eye(3)
         if number != picture.frame:
-            matrix = cleaning.align(picture.pixels, pixels, picture["align"], held_out)
-        moved, missing = cleaning.lay_over(pixels, matrix, picture.other_matte("holdout", number))
+            matrix = cleaning.align(picture.pixels, pixels, picture["align"], held_out, theirs)
+        moved, missing = cleaning.lay_over(pixels, matrix, theirs)
         samples.append(moved)
         unknown.append(missing if missing.any() else None)
         picture.control.progress(0.9 * (done + 1) / count)

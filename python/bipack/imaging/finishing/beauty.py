@@ -106,9 +106,12 @@ def overlay(lower: Pixels, upper: Pixels) -> Pixels:
 
 
 def hue_matrix(hue: float, saturation: float) -> NDArray[np.float64]:
-    """The 3x3 matrix on working RGB that turns U and V by `hue` degrees and scales them; luma stays."""
+    """The 3x3 matrix on working RGB that turns U and V by `hue` degrees and scales them; luma stays.
+
+    As in Flame, `saturation` scales what stays of U and V and not what turns over from one to the other.
+    """
     angle = math.radians(hue)
-    cosine, sine = saturation * math.cos(angle), saturation * math.sin(angle)
+    cosine, sine = saturation * math.cos(angle), math.sin(angle)
     turn = np.array([[1.0, 0.0, 0.0], [0.0, cosine, -sine], [0.0, sine, cosine]])
     return np.asarray(np.linalg.inv(_YUV) @ turn @ _YUV)
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bipack.errors import UsageError
-from bipack.imaging import color
+from bipack.imaging import color, nonfinite
 from bipack.imaging.finishing.strips import in_strips
 from bipack.imaging.finishing.working_space import luma
 from bipack.imaging.frame import Pixels
@@ -43,45 +43,67 @@ NETWORKS: dict[int, tuple[tuple[int, int], ...]] = {
 }  # fmt: skip
 
 
-def align(current: Pixels, neighbour: Pixels, how: str, held_out: Optional[Pixels] = None) -> Matrix:
+def align(
+    current: Pixels,
+    neighbour: Pixels,
+    how: str,
+    held_out: Optional[Pixels] = None,
+    neighbour_held_out: Optional[Pixels] = None,
+) -> Matrix:
     """Where the pixels of `current` lie in `neighbour`, both scene-linear (height, width, 3); for `how` see ALIGNMENTS.
 
-    `held_out` (height, width) marks, above 0, what in the current frame must not be followed. Raises UsageError when
-    the two cannot be matched (too dark, too even, too different).
+    `held_out` (height, width) and `neighbour_held_out` mark, above 0, what in either frame must not be followed. Raises
+    UsageError when the two cannot be matched (too dark, too even, too different).
     """
     if how == "none":
         return np.eye(3)
     scale = min(1.0, _ALIGN_WIDTH / current.shape[1])
     size = (max(16, round(current.shape[1] * scale)), max(16, round(current.shape[0] * scale)))
-    target, source = (
-        cv2.resize(color.encode(luma(frame)), size, interpolation=cv2.INTER_AREA) for frame in (current, neighbour)
-    )
+    target, source = _small_tone(current, size, held_out), _small_tone(neighbour, size, neighbour_held_out)
     seen = None
     if held_out is not None:
         seen = (cv2.resize(held_out, size, interpolation=cv2.INTER_AREA) <= 0.0).astype(np.uint8)
-    (dx, dy), _ = cv2.phaseCorrelate(
-        target.astype(np.float64), source.astype(np.float64), cv2.createHanningWindow(size, cv2.CV_64F)
-    )
-    warp = np.eye(3, dtype=np.float32)
-    warp[:2, 2] = dx, dy
-    model = _MODELS[how]
-    start = warp if how == "perspective" else np.ascontiguousarray(warp[:2])
-    criteria = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, _ALIGN_STEPS, 1e-5)
-    try:
-        _, found = cv2.findTransformECC(target, source, start, model, criteria, seen, 5)
-    except cv2.error as error:
+    window = cv2.createHanningWindow(size, cv2.CV_64F)
+    shift, _ = cv2.phaseCorrelate(target.astype(np.float64), source.astype(np.float64), window)
+    # What moves through the shot may be all that the first guess sees, so "not at all" is tried as well.
+    found = [_refined(target, source, guess, how, seen) for guess in (shift, (0.0, 0.0))]
+    score, warp = max(found, key=lambda pair: pair[0])
+    if score <= 0.0:
         raise UsageError(
             "A neighbour frame cannot be laid over this one: they are too different or too even to match. "
             "Choose a smaller step between frames, or set align to none and track the plate yourself."
-        ) from error
-    warp[: len(found)] = found
+        )
+    # OpenCV counts pixel centres as whole numbers; sizes scale about corners.
+    to_corner = np.array([[1.0, 0.0, 0.5], [0.0, 1.0, 0.5], [0.0, 0.0, 1.0]])
     to_small = np.diag([size[0] / current.shape[1], size[1] / current.shape[0], 1.0])
-    # Pixel centres: OpenCV counts them from 0, so scaling goes through corners.
-    half = np.array([[1.0, 0.0, 0.5], [0.0, 1.0, 0.5], [0.0, 0.0, 1.0]])
-    small_to_full = np.linalg.inv(to_small)
-    moved = small_to_full @ half @ warp.astype(np.float64) @ np.linalg.inv(half) @ to_small
-    full = np.linalg.inv(half) @ moved @ half
+    chain = np.linalg.inv(to_corner), np.linalg.inv(to_small), to_corner, warp, np.linalg.inv(to_corner), to_small
+    full = np.linalg.multi_dot([*chain, to_corner])
     return np.asarray(full / full[2, 2])
+
+
+def _small_tone(frame: Pixels, size: tuple[int, int], held_out: Optional[Pixels]) -> Pixels:
+    """Encoded luma at a size that is matched quickly; what is held out is filled in from around it."""
+    tone = np.asarray(cv2.resize(color.encode(luma(frame)), size, interpolation=cv2.INTER_AREA), np.float32)
+    if held_out is None:
+        return tone
+    tone[cv2.resize(held_out, size, interpolation=cv2.INTER_AREA) > 0.0] = np.nan
+    return nonfinite.hold_out(tone)[0]
+
+
+def _refined(
+    target: Pixels, source: Pixels, shift: Sequence[float], how: str, seen: Optional[NDArray[np.uint8]]
+) -> tuple[float, Matrix]:
+    """(correlation, map) of the best match near `shift`; a correlation of 0 where there is none."""
+    warp = np.eye(3, dtype=np.float32)
+    warp[:2, 2] = shift
+    start = warp if how == "perspective" else np.ascontiguousarray(warp[:2])
+    criteria = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, _ALIGN_STEPS, 1e-5)
+    try:
+        score, found = cv2.findTransformECC(target, source, start, _MODELS[how], criteria, seen, 5)
+    except cv2.error:
+        return 0.0, np.eye(3)
+    warp[: len(found)] = found
+    return float(score), warp.astype(np.float64)
 
 
 def lay_over(neighbour: Pixels, matrix: Matrix, held_out: Optional[Pixels] = None) -> tuple[Pixels, Pixels]:

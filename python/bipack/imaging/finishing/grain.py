@@ -28,6 +28,12 @@ _ROOM = 8
 _MOST_PIXELS = 100_000
 """Pixels looked at for each stretch of luma; so many tell a deviation to within 1 %."""
 
+_ALIKE = 0.04
+"""Tiles whose lumas differ by less are compared with one another…"""
+
+_FEWEST = 8
+"""…and with the nearest others, up to so many."""
+
 _OUTLIER = 4.5
 """Grain beyond so many deviations is dust, or an edge that the degraining tool moved."""
 
@@ -181,12 +187,12 @@ def _surfaces(tiles: Tiles) -> Tiles:
 
 
 def _near_the_quietest(mean: NDArray[np.float32], variance: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Tiles hardly louder than the quiet fifth of their luma: grain alone varies by less than that."""
-    order = np.argsort(mean)
+    """Tiles hardly louder than the quiet fifth of those of about their luma: grain alone varies by less than that."""
     accepted = np.zeros(len(mean), bool)
-    for group in np.array_split(order, max(1, len(order) // 64)):
-        if len(group):
-            accepted[group] = variance[group] <= 1.5 * np.quantile(variance[group], 0.2) + 1e-12
+    for index in range(len(mean)):
+        distance = np.abs(mean - mean[index])
+        alike = distance <= max(_ALIKE, np.sort(distance)[min(_FEWEST, len(mean)) - 1])
+        accepted[index] = variance[index] <= 1.5 * np.quantile(variance[alike], 0.2) + 1e-12
     return accepted
 
 

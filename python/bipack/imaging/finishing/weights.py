@@ -9,6 +9,9 @@ from bipack.imaging.finishing.tent import tent
 from bipack.imaging.finishing.working_space import luma
 from bipack.imaging.frame import Pixels
 
+GRAIN = 0.2
+"""Taken off the strength of edges, so that grain is none."""
+
 
 def encoded_luma(linear: Pixels) -> Pixels:
     """(height, width) luma of scene-linear (height, width, 3), encoded: 0.5 is a middle tone, 1 is white."""
@@ -24,10 +27,11 @@ def tonal_range(tone: Pixels, low: float, high: float, softness: float) -> Pixel
 
 
 def edge_strength(tone: Pixels, size: float, gain: float) -> Pixels:
-    """0 on even ground, 1 along strong edges, about `size` pixels wide on either side: gain T(|tone - T(tone)|)."""
+    """0 on even ground, 1 along strong edges, about `size` pixels wide: gain T(|tone - T(tone)|) - 0.2, clamped."""
     detail = np.abs(tone - tent(tone, size))
     strength = tent(detail, size)
     strength *= np.float32(gain)
+    strength -= np.float32(GRAIN)
     return np.asarray(np.clip(strength, 0.0, 1.0, out=strength), np.float32)
 
 

@@ -56,13 +56,13 @@ def difference(
     change = np.asarray(after - before, np.float32)
     if usable is not None:
         change = np.where(usable[..., None], change, 0.0)
-    noise = robust_sigma(change)
+    noise = _noise(change, 2.0)
     size = np.abs(change).max(axis=-1)
     if noise > 0:
         # Grain is nearly white and a mark is not: a little blur halves the one and keeps the other.
         smooth = cv2.GaussianBlur(change, (0, 0), 1.0)
         level = np.abs(smooth).max(axis=-1)
-        threshold = robust_sigma(smooth)
+        threshold = _noise(smooth, 6.0)
         sure = (level > max(SURE * threshold, FLOOR)) | (size > max(2 * SURE * noise, FLOOR))
         likely = level > max(LIKELY * threshold, FLOOR)
         core = _connected(likely | sure, sure, SMALLEST_NOISY)
@@ -76,6 +76,16 @@ def widened(core: NDArray[np.bool_], grow: int, soften: float) -> Pixels:
     """`core` grown by `grow` pixels as a float matte with a soft edge."""
     grown = cv2.dilate(core.astype(np.uint8), _disc(grow)).astype(np.float32)
     return np.asarray(cv2.GaussianBlur(grown, (0, 0), soften) if soften > 0 else grown, np.float32)
+
+
+def _noise(change: Pixels, reach: float) -> float:
+    """Sigma of what is finer than `reach` in a difference.
+
+    The bulk of the difference itself would not do: where a whole frame was graded or painted, all of it is meant.
+    """
+    if not robust_sigma(change):
+        return 0.0
+    return robust_sigma(change - np.asarray(cv2.GaussianBlur(change, (0, 0), reach), np.float32))
 
 
 def robust_sigma(values: Pixels) -> float:

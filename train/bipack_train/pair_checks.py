@@ -27,6 +27,9 @@ GRADE = 0.004
 FRAME_WIDE = 0.6
 """Part of the frame inside the matte from which an edit counts as frame-wide."""
 
+BULK = 0.06
+"""Encoded distance from the median difference up to which a frame-wide difference is drift."""
+
 TWINS = 0.006
 """Mean encoded difference of small copies below which two Befores are nearly the same frame."""
 
@@ -116,6 +119,14 @@ def _check_one(pair: Pair) -> Iterator[Finding]:
     yield from _kinds(pair)
 
 
+def _not_painted(pair: Pair, change: Pixels) -> NDArray[np.bool_]:
+    """Where a difference is drift and not paint; where all of the frame differs, what differs like the bulk of it."""
+    if pair.coverage <= FRAME_WIDE:
+        return np.asarray(pair.matte == 0)
+    middle = np.median(change.reshape(-1, 3), axis=0)
+    return np.asarray(np.abs(change - middle).max(axis=-1) < BULK)
+
+
 def _kinds(pair: Pair) -> Iterator[Finding]:
     integer = [kind != "exr" for kind in pair.kinds]
     if integer[0] != integer[1]:
@@ -130,7 +141,7 @@ def _drift(pair: Pair) -> Iterator[Finding]:
         # Most pixels are the same to the bit: nothing has moved.
         return
     before, after = pair.before.astype(np.float32), pair.after.astype(np.float32)
-    outside = pair.matte == 0
+    outside = _not_painted(pair, after - before)
     shifts, levels = [], []
     for rows, columns in _blocks(pair.matte.shape):
         free = outside[rows, columns]

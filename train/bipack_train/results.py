@@ -35,7 +35,9 @@ def predict(net: PaintFixNet, planes: Pixels) -> tuple[Pixels, Pixels]:
     for inner, outer in _tiles(height, width):
         piece = torch.from_numpy(np.ascontiguousarray(planes[outer].transpose(2, 0, 1)))[None].to(device)
         down, right = (-side % net.multiple for side in piece.shape[2:])
-        result, logit = net(functional.pad(piece, (0, right, 0, down), mode="replicate"))
+        # As the worker does it: mirrored, or the edge repeated where the frame is too small for that.
+        mode = "reflect" if 2 * max(down, right) < min(piece.shape[2:]) else "replicate"
+        result, logit = net(functional.pad(piece, (0, right, 0, down), mode=mode))
         top, left = inner[0].start - outer[0].start, inner[1].start - outer[1].start
         rows = slice(top, top + inner[0].stop - inner[0].start)
         columns = slice(left, left + inner[1].stop - inner[1].start)

@@ -173,6 +173,8 @@ def test_layers_of_a_script_exist_afterwards(nuke: ModuleType) -> None:
         ("end_group\n", "end_group without a group"),
         ("push $N999\n", 'no such variable "N999"'),
         ("frobnicate 5\n", "frobnicate: Unknown command"),
+        ("Blur {\n label a b\n}\n", 'knob "label": one value was expected'),
+        ("Blur {\n size\n}\n", 'knob "size": one value was expected'),
         ("Group {\n addUserKnob {999 x}\n}\nend_group\n", "unknown user knob id 999"),
         ("Group {\n addUserKnob {7 x +SIDEWAYS}\n}\nend_group\n", 'unknown option "+SIDEWAYS"'),
         ("Group {\n addUserKnob {7 label}\n}\nend_group\n", 'knob "label" exists already'),

@@ -101,9 +101,17 @@ def test_knob_text_on_one_line_is_read_in_pairs() -> None:
     assert pairs == [("size", "5 3"), ("label", "a b"), ("name", "X")]
 
 
-def test_a_knob_without_a_value_is_an_error() -> None:
-    with pytest.raises(ScriptError, match='"size" has no value'):
-        parse_knobs("name X size")
+@pytest.mark.parametrize(
+    ("text", "ragged"),
+    [
+        ("name X\n size\n crop true", {"size": ""}),
+        ("name X\n label [value size]\n crop true", {"label": "[value size]"}),
+        ("name X label", {"name": "X label"}),
+        ("size {5\n 3}\n name X", {}),
+    ],
+)
+def test_lines_that_are_no_pair_are_marked(text: str, ragged: dict[str, str]) -> None:
+    assert {knob.name: knob.value.text for knob in parse_knobs(text) if knob.ragged} == ragged
 
 
 def test_an_unclosed_node_names_its_line() -> None:

@@ -148,6 +148,7 @@ def _make(name: str, knobs: dict[str, Any]) -> Node:
             found.setValue(value)
     for place, source in enumerate(inputs or []):
         node.setInput(place, source)
+    here.number_input(node)
     here.created_with_inner(node)
     return node
 

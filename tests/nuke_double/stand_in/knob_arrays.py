@@ -20,16 +20,23 @@ class Array_Knob(Knob):
     _collapses = True  # value() gives one number while all channels agree
     _whole = False  # integers
     _animatable = True
+    _channels: list[Channel]
+    _defaults: list[float]
+    _minimum: float
+    _maximum: float
+    _ranged: bool
 
     def __init__(self, name: str, label: str | None = None, dimensions: int = 1) -> None:
         super().__init__(name, label)
         if not isinstance(dimensions, int) or dimensions < 1:
             raise TypeError("the number of dimensions must be a positive integer")
-        self._channels = [Channel() for _ in range(dimensions)]
-        self._defaults = [0.0] * dimensions
-        self._minimum = 0.0
-        self._maximum = 1.0
-        self._ranged = False
+        self.__dict__.update(
+            _channels=[Channel() for _ in range(dimensions)],
+            _defaults=[0.0] * dimensions,
+            _minimum=0.0,
+            _maximum=1.0,
+            _ranged=False,
+        )
 
     # reading
 

@@ -49,21 +49,33 @@ class Knob:
 
     _default: Any = None
     _animatable = False
+    _name: str
+    _label: str | None
+    _tooltip: str
+    _flags: int
+    _hidden_now: bool
+    _node: Node | None
+    _user: bool
+    _explicit: bool
+    _messages: list[tuple[str, str]]
 
     def __init__(self, name: str, label: str | None = None) -> None:
         if not isinstance(name, str):
             raise TypeError(f"{type(self).__name__}() argument 1 must be str, not {type(name).__name__}")
         if label is not None and not isinstance(label, str):
             raise TypeError(f"{type(self).__name__}() argument 2 must be str, not {type(label).__name__}")
-        self._name = name
-        self._label = label
-        self._tooltip = ""
-        self._flags = 0
-        self._hidden_now = False
-        self._node: Node | None = None
-        self._user = False
-        self._explicit = False
-        self._messages: list[tuple[str, str]] = []
+        # straight into the dictionary: large scripts make hundreds of thousands of knobs
+        self.__dict__.update(
+            _name=name,
+            _label=label,
+            _tooltip="",
+            _flags=0,
+            _hidden_now=False,
+            _node=None,
+            _user=False,
+            _explicit=False,
+            _messages=[],
+        )
 
     def __setattr__(self, name: str, value: Any) -> None:
         if not name.startswith("_"):

@@ -33,6 +33,7 @@ class _Level:
 
     group: Group
     stack: list[Node | None] = field(default_factory=list)
+    taken: set[str] = field(default_factory=set)
     block: NodeBlock | None = None
 
 
@@ -79,6 +80,8 @@ class Loader:
             return Problem(line.value.line, str(error))
 
     def _read_strictly(self, node: Node, line: KnobLine, source: str) -> None:
+        if line.ragged:
+            raise ScriptError(f'knob "{line.name}": one value was expected', line.value.line, source)
         if line.name == "inputs":
             return
         if line.name == "addUserKnob":
@@ -123,7 +126,7 @@ class _Run:
         self.with_root = with_root
         self.gizmo_class = gizmo_class
         self.callbacks = callbacks
-        self.levels = [_Level(into, [] if top is None else [top])]
+        self.levels = [_Level(into, [] if top is None else [top], {node.name() for node in into._nodes})]
         self.variables: dict[str, Node | None] = {"cut_paste_input": top}
         self.outermost: list[Node] = []
 
@@ -198,7 +201,7 @@ class _Run:
     def _fill(self, node: Node, lines: tuple[KnobLine, ...], line: int) -> None:
         inputs = next((knob.value.text for knob in lines if knob.name == "inputs"), "1")
         wanted = next((knob.value.text for knob in lines if knob.name == "name"), "")
-        self.session.name_new_node(node, wanted)
+        self.session.name_new_node(node, wanted, self.level.taken)
         for knob in lines:
             if knob.name != "name":
                 self._read(node, knob)
@@ -253,7 +256,6 @@ class _Run:
     def _end_group(self) -> None:
         done = self.levels.pop()
         group = done.group
-        self.session.settle_inputs(group)
         self.level.stack.append(group)
         self._created(group)
 

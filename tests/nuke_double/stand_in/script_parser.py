@@ -10,8 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .errors import ScriptError
-from .tcl import BARE, BRACED, Command, Word, decode, split_commands, split_list
+from .tcl import BARE, BRACED, QUOTED, Command, Word, decode, split_commands, split_list
 
 _NOT_NODES = {"if", "proc", "foreach", "while", "for", "catch", "eval", "expr", "python", "define_window_layout_xml"}
 
@@ -22,6 +21,8 @@ class KnobLine:
 
     name: str
     value: Word
+    ragged: bool = False
+    """The line is no pair of name and value; the value is all that was left of it."""
 
 
 @dataclass(frozen=True)
@@ -127,17 +128,33 @@ def parse(text: str | bytes, source: str = "") -> Script:
 
 
 def parse_knobs(text: str, line: int = 1, source: str = "") -> tuple[KnobLine, ...]:
-    """A node body, or the `knobs` argument of nuke.createNode: name, value, name, value …"""
-    words = split_list(text, line, source)
-    knobs = []
-    position = 0
-    while position < len(words):
-        name = words[position]
-        if position + 1 >= len(words):
-            raise ScriptError(f'knob "{name.text}" has no value', name.line, source)
-        knobs.append(KnobLine(name.text, words[position + 1]))
-        position += 2
+    """A node body, or the `knobs` argument of nuke.createNode: name, value, name, value …
+
+    Old and hand-made files have lines with no value or with loose words; those come back marked as ragged.
+    """
+    knobs: list[KnobLine] = []
+    for row in _rows(split_list(text, line, source)):
+        if len(row) % 2 == 0:
+            knobs += [KnobLine(row[i].text, row[i + 1]) for i in range(0, len(row), 2)]
+        else:
+            rest = Word(" ".join(word.text for word in row[1:]), QUOTED, row[0].line)
+            knobs.append(KnobLine(row[0].text, rest, ragged=True))
     return tuple(knobs)
+
+
+def _rows(words: list[Word]) -> list[list[Word]]:
+    """The words by the line that they start on; a value of many lines keeps its row open to its end."""
+    rows: list[list[Word]] = []
+    last = 0
+    for word in words:
+        if rows and word.line <= last:
+            rows[-1].append(word)
+        elif rows and len(rows[-1]) % 2 and word.kind != BARE:
+            rows[-1].append(word)  # a value that begins on the line after its name
+        else:
+            rows.append([word])
+        last = max(last, word.last_line)
+    return rows
 
 
 def _statement(command: Command, source: str) -> Statement:

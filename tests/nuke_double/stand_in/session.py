@@ -145,6 +145,7 @@ class Session:
         if knobs:
             self.loader.read_knobs(node, knobs, f"createNode({name})")
             self._uncollide(node)
+        self.number_input(node)
         for place, source in enumerate(reversed(sources)):
             if place < node._input_limit() and id(source) in fresh:
                 node._connect(place, source)
@@ -165,11 +166,16 @@ class Session:
     def node_created(self, node: Node) -> None:
         self.callbacks.run("onCreate", node)
 
-    def name_new_node(self, node: Node, wanted: str) -> None:
-        """Give a new node its wanted name, or one made of its class; a taken name gets the next free number."""
+    def name_new_node(self, node: Node, wanted: str, taken: set[str] | None = None) -> None:
+        """Give a new node its wanted name, or one made of its class; a taken name gets the next free number.
+
+        A script of thousands of nodes hands its own set of taken names along, to which the name is added.
+        """
         base = wanted or node.Class().removesuffix(".gizmo").rstrip("0123456789") + "1"
-        node._knobs["name"]._value = ""  # type: ignore[attr-defined]
-        node._knobs["name"]._value = self._free_name(node, base)  # type: ignore[attr-defined]
+        name = _free(base, self._siblings(node) if taken is None else taken)
+        node._knobs["name"]._value = name  # type: ignore[attr-defined]
+        if taken is not None:
+            taken.add(name)
 
     def rename(self, node: Node, name: str, uncollide: bool) -> None:
         if isinstance(node, Root):
@@ -186,23 +192,18 @@ class Session:
         node._knobs["name"]._value = self._free_name(node, node.name())  # type: ignore[attr-defined]
 
     def _free_name(self, node: Node, name: str) -> str:
-        siblings = {n.name() for n in (node._parent._nodes if node._parent else []) if n is not node}
-        if name not in siblings:
-            return name
-        stem = name.rstrip("0123456789") or name
-        number = 1
-        while f"{stem}{number}" in siblings:
-            number += 1
-        return f"{stem}{number}"
+        return _free(name, self._siblings(node))
 
-    def settle_inputs(self, group: Group) -> None:
-        """Input nodes without a number count in the order in which they were made, as Nuke does it."""
-        inputs = [n for n in group._nodes if n.Class() == "Input"]
-        taken = {int(n["number"].value()) for n in inputs if n["number"]._explicit}
-        free = iter(i for i in range(len(inputs) + len(taken)) if i not in taken)
-        for node in inputs:
-            if not node["number"]._explicit:
-                node["number"]._channels[0].value = float(next(free))  # type: ignore[attr-defined]
+    def _siblings(self, node: Node) -> set[str]:
+        return {n.name() for n in (node._parent._nodes if node._parent else []) if n is not node}
+
+    def number_input(self, node: Node) -> None:
+        """A new Input takes the next free number of its group; in a script, one without a number is number 0."""
+        if node.Class() == "Input" and not node["number"]._explicit and node._parent is not None:
+            others = [n for n in node._parent._nodes if n.Class() == "Input" and n is not node]
+            taken = {int(n["number"].value()) for n in others}
+            free = next(i for i in range(len(taken) + 1) if i not in taken)
+            node["number"]._channels[0].value = float(free)  # type: ignore[attr-defined]
 
     def delete(self, node: Node) -> None:
         self.require_main_thread("delete")
@@ -599,6 +600,16 @@ class Session:
             skip = ("name", "xpos", "ypos", "selected", "label")
             text += [f"{k} {knob.toScript()}" for k, knob in upstream._knobs.items() if k not in skip]
         return [int.from_bytes(hashlib.sha256("\n".join(text).encode()).digest()[:8], "big")]
+
+
+def _free(name: str, taken: set[str]) -> str:
+    if name not in taken:
+        return name
+    stem = name.rstrip("0123456789") or name
+    number = 1
+    while f"{stem}{number}" in taken:
+        number += 1
+    return f"{stem}{number}"
 
 
 def _has_text(knob: Knob) -> bool:

@@ -7,12 +7,15 @@ is understood in one place only.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from .errors import ScriptError
 
 BARE, QUOTED, BRACED = "bare", "quoted", "braced"
 
+_BRACES = re.compile(r"\\.|[{}]", re.DOTALL)  # an escaped brace does not count
+_QUOTES = re.compile(r'\\.|"', re.DOTALL)
 _SPACE = " \t\r\f\v"
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "a": "\a", "b": "\b", "f": "\f", "v": "\v"}
 _HEX = "0123456789abcdefABCDEF"
@@ -25,6 +28,7 @@ class Word:
     text: str
     kind: str
     line: int
+    last_line: int = 0
 
 
 @dataclass(frozen=True)
@@ -82,51 +86,33 @@ class Scanner:
         line = self.line
         first = self.text[self.position]
         if first == "{":
-            return Word(self._braced(), BRACED, line)
+            return Word(self._braced(), BRACED, line, self.line)
         if first == '"':
-            return Word(self._quoted(), QUOTED, line)
-        return Word(self._bare(), BARE, line)
+            return Word(self._quoted(), QUOTED, line, self.line)
+        return Word(self._bare(), BARE, line, line)
 
     def _braced(self) -> str:
-        text, start, opened_on = self.text, self.position + 1, self.line
-        depth, position = 0, self.position
-        while position < len(text):
-            character = text[position]
-            if character == "\\":
-                if text[position + 1 : position + 2] == "\n":
-                    self.line += 1
-                position += 2
-                continue
-            if character == "\n":
-                self.line += 1
-            elif character == "{":
+        start, depth = self.position + 1, 0
+        for mark in _BRACES.finditer(self.text, self.position):
+            if mark[0] == "{":
                 depth += 1
-            elif character == "}":
+            elif mark[0] == "}":
                 depth -= 1
                 if depth == 0:
-                    self.position = position + 1
-                    return text[start:position]
-            position += 1
-        raise self.fail("missing close-brace", opened_on)
+                    return self._taken(start, mark.start())
+        raise self.fail("missing close-brace")
 
     def _quoted(self) -> str:
-        text, opened_on = self.text, self.line
-        position = self.position + 1
-        start = position
-        while position < len(text):
-            character = text[position]
-            if character == "\\":
-                if text[position + 1 : position + 2] == "\n":
-                    self.line += 1
-                position += 2
-                continue
-            if character == '"':
-                self.position = position + 1
-                return unescape(text[start:position])
-            if character == "\n":
-                self.line += 1
-            position += 1
-        raise self.fail('missing closing "', opened_on)
+        start = self.position + 1
+        for mark in _QUOTES.finditer(self.text, start):
+            if mark[0] == '"':
+                return unescape(self._taken(start, mark.start()))
+        raise self.fail('missing closing "')
+
+    def _taken(self, start: int, end: int) -> str:
+        self.position = end + 1
+        self.line += self.text.count("\n", start, end)
+        return self.text[start:end]
 
     def _bare(self) -> str:
         text, start = self.text, self.position

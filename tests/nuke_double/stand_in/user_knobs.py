@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from . import knob_arrays, knob_choices, knobs, tcl
+from .animation import Channel
 from .errors import ScriptError
 from .knobs import FLAG_NAMES, HIDDEN, STARTLINE, Knob
 from .tcl import Word, split_list
@@ -38,6 +39,7 @@ CLASSES: dict[int, type[Knob]] = {
     43: knobs.Multiline_Eval_String_Knob,
     52: knobs.PyCustom_Knob,
     61: knobs.Password_Knob,
+    78: knob_arrays.Array_Knob,
     68: knob_choices.CascadingEnumeration_Knob,
     83: knob_choices.Radio_Knob,
 }
@@ -118,6 +120,9 @@ def _set_option(knob: Knob, key: str, value: Word, source: str) -> None:
     elif key == "n":
         if isinstance(knob, knobs.Tab_Knob):
             knob._kind = int(value.text)
+        elif isinstance(knob, knob_arrays.Array_Knob):
+            count = int(value.text)
+            knob._channels, knob._defaults = [Channel() for _ in range(count)], [0.0] * count
     elif isinstance(knob, knobs.Link_Knob):
         knob._link = value.text
     elif isinstance(knob, (knobs.Text_Knob, knobs.String_Knob)):

@@ -6,7 +6,20 @@ from collections.abc import Callable
 
 from ..image import Image
 from ..operator import Op
-from . import channel, color, colorspace, filters, generate, geometry, merge, pixel_expression, plumbing, read, time, warp
+from . import (
+    channel,
+    color,
+    colorspace,
+    filters,
+    generate,
+    geometry,
+    merge,
+    pixel_expression,
+    plumbing,
+    read,
+    time,
+    warp,
+)
 
 OPERATORS: dict[str, Callable[[Op], Image]] = {
     **plumbing.OPERATORS,

@@ -16,7 +16,9 @@ def corner_pin(op: Op) -> Image:
     """The picture with from1…from4 moved to to1…to4; outside it black. The identity copies exactly."""
     op.only_default("motionblur", "clamp", "invert")
     source = op.image(0).with_(black_outside=op.flag("black_outside") or op.image(0).black_outside)
-    before, after = ([[v * op.scale for v in op.numbers(f"{end}{i}")[:2]] for i in range(1, 5)] for end in ("from", "to"))
+    before, after = (
+        [[v * op.scale for v in op.numbers(f"{end}{i}")[:2]] for i in range(1, 5)] for end in ("from", "to")
+    )
     if before == after:
         return source
     forward = _map(np.array(before), np.array(after), op)

@@ -23,6 +23,7 @@ from bipack.card import ModelCard
 from bipack.catalog import Located
 from bipack.errors import Cancelled, GpuUnavailable, ModelRefused, UsageError
 from bipack.worker import bare_card, devices, model_file, runtime
+from bipack.worker.buffers import Buffers
 from bipack.worker.devices import CPU, Choice
 from bipack.worker.graph import GraphFacts, analyse
 from bipack.worker.runtime import OutOfMemory, Terminated
@@ -31,6 +32,7 @@ log = logging.getLogger(__name__)
 
 PRECISIONS = ("auto", "fp32", "fp16")
 _CANCEL_POLL_SECONDS = 0.02
+_TRIAL_SECONDS = 30
 _ELEMENTS = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(double)": np.float64}
 
 
@@ -137,7 +139,7 @@ class Session:
         self._choice = choice
         self._inference = inference
         self._card: ModelCard | None = None
-        self._bound: dict[Any, Any] = {}
+        self._buffers: Buffers | None = None
         self._read_signature()
 
     @property
@@ -179,11 +181,14 @@ class Session:
         """Bytes that one tile's run may take."""
         return devices.tile_budget(self._choice)
 
-    def run(self, feeds: Mapping[str, np.ndarray], cancel: threading.Event | None = None) -> dict[str, np.ndarray]:
+    def run(
+        self, feeds: Mapping[str, np.ndarray], cancel: threading.Event | None = None, reuse: bool = False
+    ) -> dict[str, np.ndarray]:
         """Run the graph once; arrays are converted to the graph's types, results come as float32 where they are floats.
 
-        Raises Cancelled when `cancel` is set, OutOfMemory (call `rebuild` before the next run), ModelRefused when the
-        graph cannot take what it was fed.
+        With `reuse` the results lie in buffers that the next run of the same shapes writes over. Raises Cancelled when
+        `cancel` is set, OutOfMemory (call `rebuild` before the next run), ModelRefused when the graph cannot take what
+        it was fed.
         """
         missing = sorted(set(self._types) - set(feeds))
         if missing:
@@ -192,20 +197,20 @@ class Session:
         run_options = runtime.load().RunOptions()
         try:
             with _stopping(run_options, cancel):
-                results = self._run(ready, run_options)
+                results = self._run(ready, run_options, reuse)
         except Terminated:
             raise Cancelled(f"Model {self.name!r} was stopped.") from None
         return {name: _as_float32(array) for name, array in zip(self._outputs, results)}
 
     def rebuild(self) -> None:
         """Make the runtime's session anew: after running out of memory its allocator may stay broken."""
-        self._bound.clear()
+        self._buffers = None
         self._inference = None
         self._inference = self._opened.create(self._choice)
 
     def close(self) -> None:
         """Give the model's memory back."""
-        self._bound.clear()
+        self._buffers = None
         self._inference = None
 
     def __enter__(self) -> Session:
@@ -259,55 +264,48 @@ class Session:
                 )
         self._outputs = [entry.name for entry in self._inference.get_outputs()]
 
-    def _run(self, feeds: dict[str, np.ndarray], run_options: Any) -> list[Any]:
+    def _run(self, feeds: dict[str, np.ndarray], run_options: Any, reuse: bool) -> list[Any]:
         try:
-            if self.provider == CPU:
+            if self.provider == CPU and not reuse:
                 return list(self._inference.run(self._outputs, feeds, run_options))
-            return self._run_bound(feeds, run_options, "cuda", self._choice.index)
+            shapes = tuple(array.shape for array in feeds.values())
+            if self._buffers is None or self._buffers.shapes != shapes:
+                self._buffers = None  # The old ones first, or both would be alive at once.
+                device = "cpu" if self.provider == CPU else "cuda"
+                self._buffers = Buffers(self._inference, feeds, self._outputs, device, self._choice.index)
+            return self._buffers.run(feeds, run_options)
         except runtime.runtime_errors() as error:
-            shapes = ", ".join("×".join(map(str, array.shape)) for array in feeds.values())
-            raise runtime.running_error(error, self.name, shapes) from error
-
-    def _run_bound(self, feeds: dict[str, np.ndarray], run_options: Any, device: str, index: int) -> list[Any]:
-        """Run with inputs and outputs in device buffers that are kept from tile to tile of one shape."""
-        value = runtime.load().OrtValue
-        shapes = tuple(array.shape for array in feeds.values())
-        if self._bound.get("shapes") != shapes:
-            self._bound.clear()
-            binding = self._inference.io_binding()
-            buffers = {}
-            for name, array in feeds.items():
-                buffers[name] = value.ortvalue_from_shape_and_type(array.shape, array.dtype.type, device, index)
-                binding.bind_ortvalue_input(name, buffers[name])
-            for name in self._outputs:
-                binding.bind_output(name, device, index)
-            self._bound.update(shapes=shapes, binding=binding, buffers=buffers, settled=False)
-        for name, array in feeds.items():
-            self._bound["buffers"][name].update_inplace(array)
-        binding = self._bound["binding"]
-        self._inference.run_with_iobinding(binding, run_options)
-        results = binding.get_outputs()
-        if not self._bound["settled"]:
-            # The first run showed the shapes: from now on it writes into the same buffers.
-            for name, result in zip(self._outputs, results):
-                binding.bind_ortvalue_output(name, result)
-            self._bound["settled"] = True
-        return [result.numpy() for result in results]
+            shapes_text = ", ".join("×".join(map(str, array.shape)) for array in feeds.values())
+            raise runtime.running_error(error, self.name, shapes_text) from error
 
     def _try_sizes(self) -> None:
         """Learn scale and size multiple by running: for graphs that the analysis cannot follow."""
         fixed = self.facts.fixed
         sizes = [64] if None not in fixed else [65, 66, 68, 72, 80, 96, 64, 224]
-        for multiple, size in zip((1, 2, 4, 8, 16, 32, 64, 224), sizes):
-            shape = (fixed[0] or size, fixed[1] or size)
-            feeds = {entry.name: np.zeros(_trial_shape(entry, shape), np.float32) for entry in self.facts.inputs}
-            try:
-                results = self.run(feeds)
-            except (ModelRefused, OutOfMemory):
-                log.debug("Model %s does not run at %s", self.name, shape)
-                continue
-            self._learn(results, shape, multiple)
-            return
+        too_long = threading.Event()
+        timer = threading.Timer(_TRIAL_SECONDS, too_long.set)
+        timer.daemon = True
+        timer.start()
+        try:
+            for multiple, size in zip((1, 2, 4, 8, 16, 32, 64, 224), sizes):
+                if self._try_size((fixed[0] or size, fixed[1] or size), multiple, too_long):
+                    return
+        except Cancelled:
+            raise ModelRefused(
+                f"Model {self.name!r} did not finish a small picture in {_TRIAL_SECONDS} s. It cannot be used."
+            ) from None
+        finally:
+            timer.cancel()
+
+    def _try_size(self, shape: tuple[int, int], multiple: int, too_long: threading.Event) -> bool:
+        feeds = {entry.name: np.zeros(_trial_shape(entry, shape), np.float32) for entry in self.facts.inputs}
+        try:
+            results = self.run(feeds, too_long)
+        except (ModelRefused, OutOfMemory):
+            log.debug("Model %s does not run at %s", self.name, shape)
+            return False
+        self._learn(results, shape, multiple)
+        return True
 
     def _learn(self, results: dict[str, np.ndarray], shape: tuple[int, int], multiple: int) -> None:
         facts = self.facts

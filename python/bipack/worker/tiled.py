@@ -263,7 +263,7 @@ def _results(
     for tile in tiles:
         given = read_tile(*tile.read)
         feeds = {name: tiling.pad(array, tile) if name in pictures else array for name, array in given.items()}
-        result = session.run(feeds, cancel)[output]
+        result = session.run(feeds, cancel, reuse=True)[output]
         _check_result(session, result, tile, geometry)
         yield tile, result[0, :, tile.keep[0], tile.keep[1]]
 
@@ -288,7 +288,7 @@ def _blended(
     carried: Any = None
     columns = max(tile.write[1].stop for tile in tiles)
     for number, (_, group) in enumerate(groupby(results, key=lambda pair: pair[0].write[0].start)):
-        band, rows = _band(list(group), columns)
+        band, rows = _band(group, columns)
         if carried is not None:
             band[:, : carried.shape[1]] += carried
         end = starts[number + 1] if number + 1 < len(starts) else rows.stop
@@ -296,12 +296,15 @@ def _blended(
         carried = band[:, end - rows.start :].copy()
 
 
-def _band(group: list[tuple[Tile, np.ndarray]], columns: int) -> tuple[np.ndarray, slice]:
+def _band(group: Iterator[tuple[Tile, np.ndarray]], columns: int) -> tuple[np.ndarray, slice]:
     """One row of tiles, weighted and added up: (channels, rows, columns)."""
-    rows = group[0][0].write[0]
-    band = np.zeros((len(group[0][1]), rows.stop - rows.start, columns), np.float32)
+    band, rows = None, slice(0)
     for tile, result in group:
+        if band is None:
+            rows = tile.write[0]
+            band = np.zeros((len(result), rows.stop - rows.start, columns), np.float32)
         assert tile.weights is not None
         down, across = tile.weights
         band[:, :, tile.write[1]] += result * (down[:, None] * across[None, :])
+    assert band is not None
     return band, rows

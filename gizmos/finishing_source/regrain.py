@@ -121,7 +121,8 @@ def _panel() -> Panel:
     )
     panel.raw(
         f"addUserKnob {{22 measure l Measure t {tip} T {press} +STARTLINE}}",
-        'addUserKnob {26 measured l "" T "not measured: a fine grain is assumed" -STARTLINE}',
+        'addUserKnob {26 measured l "" t "What was measured, and when." T "not measured: a fine grain is assumed"'
+        " -STARTLINE}",
     )
     panel.divider("grain")
     panel.knobs("grain_from", "patches", "patch_size", "amount", "seed")

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 
 from bipack.imaging.frame import Box, Frame, Part
 from bipack.imaging.image_io import write_frame
-
-DOUBLE = str(Path(__file__).parents[1] / "nuke_double")
-if DOUBLE not in sys.path:
-    sys.path.insert(0, DOUBLE)
 
 GIZMOS = Path(__file__).parents[2] / "gizmos"
 
@@ -39,14 +35,8 @@ def frame_of(pixels: np.ndarray, corner: tuple[int, int] = (0, 0), size: tuple[i
 class Scene:
     """One gizmo in a script of its own."""
 
-    def __init__(self, gizmo: str, folder: Path, size: tuple[int, int]) -> None:
-        import nuke
-        from stand_in import session
-
-        session.start(gui=False)
-        sys.modules.pop("nuke")
-        import nuke  # noqa: F811
-
+    def __init__(self, nuke: ModuleType, gizmo: str, folder: Path, size: tuple[int, int]) -> None:
+        """Read the gizmo's file into a fresh session of the stand-in, whose format is `size`."""
         self.nuke: Any = nuke
         self.folder = folder
         self.size = size

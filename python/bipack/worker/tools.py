@@ -52,12 +52,12 @@ def frame_offsets(name: str, settings: Mapping[str, Any]) -> tuple[int, ...]:
     if name != "clean_plate":
         return (0,)
     defaults = {knob.name: knob.default for knob in KNOBS[name]}
-    steps, counts = (_each(settings.get(knob, defaults[knob])) for knob in ("step", "frames"))
     try:
-        # Twice the reach: at the ends of the shot the window slides inwards.
-        return tuple(sorted({step * index for step in steps for count in counts for index in range(1 - count, count)}))
-    except (TypeError, ValueError) as error:
-        raise UsageError(f"clean_plate: step and frames must be whole numbers, not {settings}.") from error
+        steps, counts = (_each(settings.get(knob, defaults[knob])) for knob in ("step", "frames"))
+    except (TypeError, ValueError, OverflowError) as error:
+        raise UsageError("clean_plate: step and frames must be whole numbers.") from error
+    # Twice the reach: at the ends of the shot the window slides inwards.
+    return tuple(sorted({step * index for step in steps for count in counts for index in range(1 - count, count)}))
 
 
 def _each(value: Any) -> list[int]:

@@ -40,6 +40,11 @@ class ModelStep:
         self.knobs: Sequence[Knob] = _knobs(self.card.knobs, self.card.inputs)
         self.notices: Sequence[str] = self._take_notices()
 
+    @property
+    def session(self) -> Session:
+        """The open session: facts of the graph, device and runs."""
+        return self._session
+
     def _take_notices(self) -> list[str]:
         """What the session has to say since the last look."""
         found = list(self._session.notices)
@@ -48,7 +53,7 @@ class ModelStep:
 
     def process(self, given: StepInput, control: StepControl) -> Frame:
         """Run the model on one frame. Raises ModelRefused when they do not fit, Cancelled, GpuOutOfMemory."""
-        picture = _Picture(self.card, self.knobs, given)
+        picture = Picture(self.card, self.knobs, given)
         height, width = picture.plate.pixels.shape[:2]
         scale, frame = self.card.scale, given.frames[0]
         canvas = Canvas(frame, picture.plate, scale)
@@ -83,7 +88,7 @@ def _knobs(card_knobs: Sequence[Knob], ports: Sequence[Port]) -> tuple[Knob, ...
     return (*card_knobs, *(knob for knob in ours if knob.name not in names))
 
 
-class _Picture:
+class Picture:
     """What the model sees of one frame, and what its answer means as light."""
 
     def __init__(self, card: ModelCard, knobs: Sequence[Knob], given: StepInput) -> None:
@@ -161,7 +166,7 @@ class _Picture:
 class _Blend:
     """The artist's mix and matte over the finished result; does nothing where neither is used."""
 
-    def __init__(self, picture: _Picture, given: StepInput, scale: int, matte_is_input: bool) -> None:
+    def __init__(self, picture: Picture, given: StepInput, scale: int, matte_is_input: bool) -> None:
         self._mix = np.float32(given.knobs.get("mix", 1.0))
         self._matte: Pixels | None = None
         self._base: Pixels | None = None

@@ -45,12 +45,13 @@ def measure(group: Any) -> None:
 
 def read(group: Any) -> Tuple[List[Color], List[List[float]], List[List[List[float]]]]:
     """(strength at each knot, mixing matrix, response of each channel) of the plate at the current frame."""
+    bounds = _block_bounds(group)
     progress = nuke.ProgressTask("Bipack: measuring grain") if nuke.GUI else None
     frame = list(_grid(group, progress))
     if len(frame) < GRID:
         raise UsageError("There is no plate to measure: connect the plate, and draw the matte smaller.")
     sigma = strength(frame)
-    block = _block(group, progress)
+    block = _block(group, bounds, progress)
     kept = [[_inside(pixel, sigma) for pixel in row] for row in block]
     unit = [[_unit(pixel, sigma) for pixel in row] for row in block]
     mix = grain_model.cholesky(_correlation(unit, kept))
@@ -167,13 +168,22 @@ def _grid(group: Any, progress: Optional[Any]) -> Iterator[Sample]:
                 yield _pixel(group, x, y)
 
 
-def _block(group: Any, progress: Optional[Any]) -> List[List[Sample]]:
-    """The middle of the sample box, rows from the top."""
+Bounds = Tuple[int, int, int, int]
+"""(left, low, width, height)."""
+
+
+def _block_bounds(group: Any) -> Bounds:
+    """The middle of the sample box."""
     left, low, right, top = (int(group["sample"].value(index)) for index in range(4))
     width, height = min(right - left, BLOCK), min(top - low, BLOCK)
     if min(width, height) < _SMALLEST:
         raise UsageError(f"The sample box is {right - left}x{top - low} pixels; {_SMALLEST}x{_SMALLEST} are needed.")
-    left, low = (left + right - width) // 2, (low + top - height) // 2
+    return (left + right - width) // 2, (low + top - height) // 2, width, height
+
+
+def _block(group: Any, bounds: Bounds, progress: Optional[Any]) -> List[List[Sample]]:
+    """Pixels of a block, rows from the top."""
+    left, low, width, height = bounds
     rows: List[List[Sample]] = []
     for y in range(low + height - 1, low - 1, -1):
         _tell(progress, 50 + 50 * len(rows) // height)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import itertools
 import os
 import signal
@@ -15,18 +16,15 @@ import torch
 
 from bipack import catalog
 from bipack.errors import MissingInput, UsageError
+from bipack.imaging.image_io import write_frame
 from bipack_train import checkpoint, cli, metrics, recipe, superres
+from bipack_train.verify import picture_frame
 from training import write_photos, write_recipe
 
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> str:
     return write_photos(tmp_path_factory.mktemp("data"))
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> None:
-    torch.set_num_threads(1)
 
 
 def weights(run: superres.Run) -> dict[str, torch.Tensor]:
@@ -120,6 +118,26 @@ def test_a_changed_recipe_is_not_resumed(photos: str, tmp_path: Path) -> None:
 def test_held_out_and_watched_pictures_are_never_trained_on(photos: str, tmp_path: Path) -> None:
     settings = superres.load_recipe(write_recipe(tmp_path / "r.toml"))
     assert superres.fill_pool(settings, photos).count("photos") == 2
+
+
+def test_panoramas_are_taken_in_at_several_exposures(photos: str, tmp_path: Path) -> None:
+    settings = superres.load_recipe(write_recipe(tmp_path / "r.toml"))
+    light = np.random.default_rng(0).lognormal(0, 2, (48, 96, 3)).astype(np.float32)
+    for name in ("sky", "kept"):
+        write_frame(str(tmp_path / "hdri" / f"{name}.exr"), picture_frame(light))
+    data = dataclasses.replace(
+        settings.data,
+        photos=(),
+        drawn=0,
+        panoramas="hdri",
+        exposures=3,
+        shares=(0, 0, 1, 0),
+        held_out=("hdri/kept.exr",),
+    )
+    pool = superres.fill_pool(dataclasses.replace(settings, data=data), str(tmp_path))
+    assert pool.count("panoramas") == len(pool) == 3
+    _, high = pool.sample(np.random.default_rng(0), 8)
+    assert high.max() > 1.5
 
 
 def test_missing_pictures_are_named(tmp_path: Path) -> None:

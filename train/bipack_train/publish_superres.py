@@ -106,7 +106,7 @@ def readme(card: ModelCard, settings: SuperresRecipe) -> str:
         f"| {score.metric} | {score.set} | {score.value:.2f} dB | {score.baseline_value or 0:.2f} dB |"
         for score in card.scores
     ]
-    geometry, size = card.geometry, settings.network
+    geometry, size, sources = card.geometry, settings.network, card.training.data
     lines += [
         "",
         "Measured through the worker on pictures that training never saw: shrunk by antialiased bicubic to 8 bits, "
@@ -118,9 +118,12 @@ def readme(card: ModelCard, settings: SuperresRecipe) -> str:
         f"the plate. A result pixel sees {geometry.halo} plate pixels to each side, so tiles overlap by that and are "
         "exact. Values above 1 and below 0 pass through the color encoding; nothing is clamped.",
         "",
-        f"Trained on {', '.join(source.name for source in card.training.data)} for {card.training.steps} steps "
-        f"({card.training.minutes:.0f} minutes on a shared two-core machine); `{superres.LOG}` is the log. "
-        "Licences of the pictures: MODELS.md. To make it again:",
+        f"Trained for {card.training.steps} steps ({card.training.minutes:.0f} minutes, {card.training.machine}); "
+        f"`{superres.LOG}` is the log. It learned from:",
+        "",
+        *(f"- {source.name} ({source.licence}{', ' + source.credit if source.credit else ''})" for source in sources),
+        "",
+        "To make it again:",
         "",
         f"    bipack-train recipe {card.training.recipe} --data <folder>",
         "",

@@ -211,7 +211,7 @@ def validation_pictures(settings: SuperresRecipe, folder: str) -> list[Validatio
         side = min(_VALIDATION_SIDE, height, width) // settings.scale * settings.scale
         top, left = (height - side) // 2, (width - side) // 2
         high = np.ascontiguousarray(pixels[top : top + side, left : left + side])
-        low = degrade.to_8bit(degrade.shrink_coded(high, settings.scale))
+        low = degrade.to_8bit(np.clip(degrade.shrink_coded(high, settings.scale), 0, 1))
         plain = resample.resize(low, side, side, kernel="cubic")
         tensor = torch.from_numpy(np.ascontiguousarray(low.transpose(2, 0, 1)))[None]
         result.append(ValidationPicture(name, tensor, high, metrics.psnr_y(plain, high, settings.scale)))
@@ -453,13 +453,15 @@ class _LogFile:
                 kept = [row for row in csv.reader(stream) if row and row[0].isdigit() and int(row[0]) <= step]
         os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
         with open(path, "w", encoding="utf-8", newline="") as stream:
-            csv.writer(stream).writerows([list(_LOG_COLUMNS), *kept])
+            csv.writer(stream, lineterminator="\n").writerows([list(_LOG_COLUMNS), *kept])
 
     def add(self, step: int, seconds: float, loss: float, rate: float, score: float | None, bicubic: float) -> None:
         """Append one row; the last two columns stay empty where nothing was validated."""
         tail = (f"{score:.3f}", f"{bicubic:.3f}") if score else ("", "")
         with open(self._path, "a", encoding="utf-8", newline="") as stream:
-            csv.writer(stream).writerow([step, f"{seconds / 60:.2f}", f"{loss:.6f}", f"{rate:.3e}", *tail])
+            csv.writer(stream, lineterminator="\n").writerow(
+                [step, f"{seconds / 60:.2f}", f"{loss:.6f}", f"{rate:.3e}", *tail]
+            )
 
 
 def shortened(settings: SuperresRecipe, steps: int) -> SuperresRecipe:

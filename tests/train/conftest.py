@@ -1,4 +1,4 @@
-"""Tests of the trainer run on one thread: their networks are tiny, and threads that wait for each other cost seconds."""
+"""Tests of the trainer run on one thread: the networks are tiny, and threads that wait for each other cost seconds."""
 
 from __future__ import annotations
 

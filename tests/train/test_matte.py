@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from painted import shot
 
 from bipack.imaging import color
 from bipack_train import matte
+from painted import shot
 
 
 def encoded_shot() -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -5,18 +5,18 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from painted import shot, write
 
 from bipack.errors import UsageError
 from bipack.imaging.image_io import write_frame
 from bipack_train import pair_checks, pairs
 from bipack_train.verify import picture_frame
+from painted import shot, write
 
 SIZE = (192, 192)
 
 
 def read_with(folder: Path, after: np.ndarray, name: str = "after.1001.exr") -> pairs.Pair:
-    before, pattern = write(folder, range(1001, 1002), size=SIZE)
+    before, _ = write(folder, range(1001, 1002), size=SIZE)
     (folder / "after" / "after.1001.exr").unlink()
     write_frame(str(folder / "after" / name), picture_frame(after.astype(np.float32)))
     return pairs.read(pairs.match(before, str(folder / "after")).pairs[0])

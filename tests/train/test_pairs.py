@@ -4,12 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from painted import shot, write
 
 from bipack.errors import MissingInput, UsageError
 from bipack.imaging.image_io import write_frame
 from bipack_train import pairs
 from bipack_train.verify import picture_frame
+from painted import shot, write
 
 
 def test_pairs_are_matched_by_frame_number_and_unpainted_frames_are_told(tmp_path: Path) -> None:
@@ -56,7 +56,7 @@ def test_a_pair_of_two_sizes_is_refused(tmp_path: Path) -> None:
     before, after = write(tmp_path)
     pixels = shot(1001, (64, 64))[1].astype(np.float32)
     write_frame(str(tmp_path / "after" / "after.1001.exr"), picture_frame(pixels))
-    with pytest.raises(UsageError, match="88x72.*64x64"):
+    with pytest.raises(UsageError, match=r"88x72.*64x64"):
         pairs.read(pairs.match(before, after).pairs[0])
 
 

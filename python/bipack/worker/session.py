@@ -305,12 +305,13 @@ class Session:
             log.debug("Model %s does not run at %s", self.name, shape)
             return False
         self._learn(results, shape, multiple)
-        return True
+        # A size that the graph rounds off is no size that it was made for.
+        return self.facts.scale is not None and self.facts.scale.denominator == 1
 
     def _learn(self, results: dict[str, np.ndarray], shape: tuple[int, int], multiple: int) -> None:
         facts = self.facts
         pictures = [(name, array) for name, array in results.items() if array.ndim == 4]
-        scale, outputs = facts.scale, facts.outputs
+        scale, outputs = None, facts.outputs
         if pictures:
             array = pictures[0][1]
             scales = {Fraction(size, plate) for size, plate in zip(array.shape[2:], shape)}

@@ -2,8 +2,8 @@
 
 In the GUI: File > Comp Script Editor… open this file there (or paste `exec(open("…/docs/nuke_checklist.py").read())`)
 and run it in an empty script. In a terminal: `nuke -t docs/nuke_checklist.py`. It works inside one group that it
-removes again, writes to a temporary folder only, and prints PASS, FAIL or INFO with what was found for each check.
-Please send us the output; see docs/check_on_real_nuke.md for what each line means.
+removes again, writes to a temporary folder only and adds two small formats. For each check it prints PASS, FAIL or INFO
+with what was found. Please send us the output; see docs/check_on_real_nuke.md for what each line means.
 """
 
 import os
@@ -49,9 +49,10 @@ def make(kind, *inputs, **knobs):
 
 def picture(expression="x / 64 + frame", width=64, height=48):
     """A picture of the given size whose red, green and blue are `expression`."""
-    size = make("Constant", channels="rgb")
-    box = make("Reformat", size, type="to box", box_width=width, box_height=height, box_fixed=True)
-    return make("Expression", box, expr0=expression, expr1=expression, expr2=expression)
+    name = f"bipack_checklist_{width}x{height}"
+    nuke.addFormat(f"{width} {height} 1 {name}")
+    base = make("Constant", channels="rgb", format=name)
+    return make("Expression", base, expr0=expression, expr1=expression, expr2=expression)
 
 
 def impulse(x=32, y=24):
@@ -108,7 +109,7 @@ def compression_labels():
 
 @check
 def write_knobs():
-    """Create_directories, autocrop, use_limit, reading, raw and render_order are knobs of Write."""
+    """These are knobs of Write: create_directories, autocrop, use_limit, reading, raw, render_order."""
     node = writer(picture(), "names")
     for name in ("create_directories", "autocrop", "use_limit", "reading", "raw", "render_order"):
         assert name in node.knobs(), name
@@ -296,12 +297,22 @@ def switch():
 
 @check
 def dissolve():
-    """Dissolve: which = 1 is input 1 to the bit, and channels that are not chosen come from input 0."""
-    other = make("Expression", picture("3.7"), expr0="0.1", expr1="0.2", expr2="0.3")
-    node = make("Dissolve", picture("0.25"), other, which=1)
+    """Dissolve: which = 1 is input 1 to the bit, 0.25 a quarter of it."""
+    other = picture("3.7")
+    node = make("Dissolve", picture("0.5"), other, which=1)
     assert red(node, 3, 3) == red(other, 3, 3), (red(node, 3, 3), red(other, 3, 3))
+    node["which"].setValue(0.25)
+    close(red(node, 3, 3), 0.25 * 3.7 + 0.75 * 0.5)
+
+
+@check
+def copy():
+    """Copy: its `channels` come from input 1 to the bit, all others from input 0."""
+    back, front = picture("0.25"), picture("3.7")
+    node = make("Copy", back, front, from0="none", to0="none", channels="rgb")
+    assert red(node, 3, 3) == red(front, 3, 3), (red(node, 3, 3), red(front, 3, 3))
     node["channels"].setValue("alpha")
-    close(red(node, 3, 3), 0.25)
+    assert red(node, 3, 3) == red(back, 3, 3), (red(node, 3, 3), red(back, 3, 3))
 
 
 @check
@@ -349,7 +360,7 @@ def link_knob():
         read = make("Read", name="Cooked")
     knob = nuke.Link_Knob("missing", "missing")
     group.addKnob(knob)
-    knob.makeLink(read.fullName(), "on_error")
+    knob.makeLink("Cooked", "on_error")
     group["missing"].setValue("black")
     assert read["on_error"].value() == "black", read["on_error"].value()
 
@@ -376,13 +387,17 @@ def time_offset():
 
 @check
 def saved_knobs():
-    """An INVISIBLE user knob, and a Text knob's value, are saved with the script."""
+    """An INVISIBLE user knob, and a Text knob's value, are saved with the node."""
     group = nuke.nodes.Group()
     hidden = nuke.String_Knob("mark", "mark", "BipackModel")
     hidden.setFlag(nuke.INVISIBLE)
     group.addKnob(hidden)
     group.addKnob(nuke.Text_Knob("status", "status", "fresh: 1-10"))
-    text = group.writeKnobs(nuke.WRITE_USER_KNOB_DEFS | nuke.WRITE_NON_DEFAULT_ONLY | nuke.TO_SCRIPT)
+    for node in nuke.allNodes():
+        node.setSelected(node is group)
+    nuke.nodeCopy(FOLDER + "/saved.nk")
+    with open(FOLDER + "/saved.nk") as stream:
+        text = stream.read()
     assert "+INVISIBLE" in text, text
     assert "fresh: 1-10" in text, text
 
@@ -432,8 +447,8 @@ def menu_values():
 
 @check
 def evaluated_file():
-    """getEvaluatedValue of a file knob evaluates Tcl and keeps the padding."""
-    found = make("Read", file="[join {/a/b c} _].%04d.exr")["file"].getEvaluatedValue()
+    """nuke.filename of a Read evaluates Tcl and keeps the padding."""
+    found = nuke.filename(make("Read", file="[join {/a/b c} _].%04d.exr"))
     assert found == "/a/b_c.%04d.exr", found
 
 

@@ -13,6 +13,7 @@ import pytest
 import graphs
 from bipack.client import Worker
 from bipack.errors import BipackError
+from bipack.imaging.image_io import write_frame
 from host_scene import Scene, channel_of, gain_card, gain_model, install_model
 from plates import plate as plate_frame
 
@@ -236,6 +237,32 @@ def test_float_plates_keep_their_precision_where_the_cache_is_float(gui: Scene, 
     gui.press(node, "cook_frame")
     expected = plate_frame(seed=1001, dtype=np.float32).parts[0].channels["R"]
     np.testing.assert_array_equal(gui.result(node, 1001), expected)
+
+
+def test_every_view_of_a_stereo_script_is_cooked(
+    gui: Scene, identity: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plate = gui.plate()
+    node = gui.bipack(plate, identity)
+    monkeypatch.setattr(gui.nuke, "views", lambda: ["left", "right"])
+    exr = gui.host("exr")
+
+    def render(write: object, pattern: str, frame: int, views: tuple[str, ...]) -> None:
+        """The stand-in has one view: write what Nuke would write for two."""
+        for view in views:
+            path = pattern.replace("%V", view) % frame
+            write_frame(path, plate_frame(seed=frame + 50 * (view == "right")))
+
+    monkeypatch.setattr(exr, "render", render)
+    gui.press(node, "cook_range")
+    assert gui.session.messages == []
+    assert gui.status(node) == "fresh: 1001-1003"
+    shown = node.node("Cooked")["file"].value()
+    assert shown.endswith("/out.%V.%04d.exr")
+    for view, shift in (("left", 0), ("right", 50)):
+        for frame in (1001, 1002, 1003):
+            expected = plate_frame(seed=frame + shift).parts[0].channels["R"]
+            np.testing.assert_array_equal(channel_of(shown.replace("%V", view) % frame), expected)
 
 
 # -- stopping and failing --------------------------------------------------------------------------------------------

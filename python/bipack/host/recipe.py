@@ -178,21 +178,24 @@ def _linked(node: Any) -> List[Any]:
 def _files_of(node: Any) -> List[Tuple[str, bool]]:
     """Files that `node` reads, each with whether frame n reads file n."""
     if is_bipack(node):
-        return [(_evaluated(BipackNode(node).inner(RESULT_READ)["file"]), True)]
+        return [(str(BipackNode(node).inner(RESULT_READ)["file"].value() or ""), True)]
     if node.Class() == "Write" and not _is_reading(node):
         return []
     if node.Class() == "Read":
         moved = any(node.knob(name) is not None and node[name].notDefault() for name in ("frame_mode", "frame"))
-        found = [(_evaluated(node["file"]), not moved)]
+        found = [(_pattern(node, "file"), not moved)]
     else:
-        found = [(_evaluated(knob), True) for knob in node.knobs().values() if knob.Class() == "File_Knob"]
+        names = [name for name, knob in node.knobs().items() if knob.Class() == "File_Knob"]
+        found = [(_pattern(node, name), True) for name in names]
     return [(pattern, exact) for pattern, exact in found if pattern]
 
 
-def _evaluated(knob: Any) -> str:
-    """A file knob's pattern with its Tcl evaluated and its padding kept."""
-    text = str(knob.value() or "")
-    return str(knob.getEvaluatedValue() or "") if "[" in text else text
+def _pattern(node: Any, name: str) -> str:
+    """A file knob's text with its Tcl evaluated and its padding kept."""
+    text = str(node[name].value() or "")
+    if "[" not in text:
+        return text
+    return str((nuke.filename(node) if name == "file" else node[name].getEvaluatedValue()) or "")
 
 
 # -- source files ----------------------------------------------------------------------------------------------------

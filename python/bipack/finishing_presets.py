@@ -8,7 +8,9 @@ Preset = Mapping[str, Any]
 
 
 def _amounts(*amounts: float, **others: Any) -> Preset:
-    return {**{f"amount{number}": amount for number, amount in enumerate(amounts, start=1)}, **others}
+    settings = {f"amount{number}": amount for number, amount in enumerate(amounts, start=1)}
+    # In scene-linear light a soft edge glows over what is dark beside it.
+    return {**settings, "working_space": "encoded", **others}
 
 
 def _taken(*weights: float) -> Preset:
@@ -17,14 +19,16 @@ def _taken(*weights: float) -> Preset:
 
 PRESETS: Dict[str, Dict[str, Preset]] = {
     "equalizer": {
-        "soften skin": _amounts(0.0, 0.35, 0.5, 0.25, 0.0, edges=0.7),
-        "even out blotches": _amounts(0.0, 0.0, 0.2, 0.6, 0.6, edges=0.5),
-        "calm fine wrinkles": _amounts(0.0, 0.5, 0.6, 0.0, 0.0, edges=0.5),
+        "soften skin": _amounts(0.0, 0.35, 0.5, 0.25, 0.0, edges=1.0),
+        # Every band takes finer texture along; the first gives grain and pores back, for 3 x 0.65 x 0.65 x 0.8 is 1.
+        "soften skin, keep grain": _amounts(-2.0, 0.35, 0.35, 0.2, 0.0, edges=1.0),
+        "even out blotches": _amounts(0.0, 0.0, 0.2, 0.6, 0.5, edges=1.0),
+        "calm fine wrinkles": _amounts(0.0, 0.5, 0.6, 0.0, 0.0, edges=0.8),
         "quieten noise": _amounts(0.7, 0.25, 0.0, 0.0, 0.0, edges=0.8),
         "crisp": _amounts(-0.35, -0.25, 0.0, 0.0, 0.0, edges=0.3),
         "bring out texture": _amounts(0.0, -0.25, -0.4, -0.2, 0.0, edges=0.3),
         "local contrast": _amounts(0.0, 0.0, 0.0, -0.2, -0.35, edges=0.4),
-        "neutral": _amounts(0.0, 0.0, 0.0, 0.0, 0.0, edges=0.0),
+        "neutral": _amounts(0.0, 0.0, 0.0, 0.0, 0.0, edges=0.0, working_space="linear"),
     },
     "beauty": {
         "as Flame": {"dark_spots": 0.8, "highlights": 0.5, "detail": 0.0, "shine": 0.2, "regrain": 1.0},

@@ -23,7 +23,7 @@ Root {{
 Read {{
  inputs 0
  file_type exr
- file "\\[file dirname \\[value root.name]]/../../samples/footbridge/footbridge.%04d.exr"
+ file "\\[file dirname \\[value root.name]]/../../samples/otter/otter.%04d.exr"
  first 1001
  last {last}
  origfirst 1001
@@ -50,7 +50,7 @@ Read {{
 def script(stem: str, gizmo: str) -> str:
     """Text of one example script."""
     group = (HERE.parent / f"{gizmo}.gizmo").read_text(encoding="utf-8")
-    last = 1000 + len(list((HERE.parents[1] / "samples/footbridge").glob("footbridge.*.exr")))
+    last = 1000 + len(list((HERE.parents[1] / "samples/otter").glob("otter.*.exr")))
     return _SCRIPT.format(group=group, stem=stem, last=last)
 
 

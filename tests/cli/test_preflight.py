@@ -18,7 +18,7 @@ from bipack.imaging import color, image_io, plate, resample
 from bipack.imaging.frame import Box, Frame, Part
 from bipack.settings import suite_root
 
-SAMPLES = f"{suite_root()}/samples/footbridge/footbridge.%04d.exr"
+SAMPLES = f"{suite_root()}/samples/otter/otter.%04d.exr"
 CARD = ModelCard(
     name="sr",
     title="Super-res",

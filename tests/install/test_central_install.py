@@ -71,7 +71,7 @@ def test_the_catalogue_of_the_share_is_listed(share, user):
 def test_two_users_cook_at_once_and_nothing_is_written_into_the_share(share, user, tmp_path):
     before = contents(share)
     model = graphs.save(graphs.plain_sr(), tmp_path / "net.onnx")
-    plate = str(share / "samples/footbridge/footbridge.%04d.exr")
+    plate = str(share / "samples/otter/otter.%04d.exr")
     targets = [tmp_path / name / "out.%04d.exr" for name in ("Ana", "Žofie")]
     runs = [bipack(user, "run", model, plate, str(t), "--frames", "1001-1003", "--device", "cpu") for t in targets]
     for process in runs:
@@ -84,7 +84,7 @@ def test_two_users_cook_at_once_and_nothing_is_written_into_the_share(share, use
 
 def test_two_processes_may_cook_the_same_frames(share, user, tmp_path):
     model = graphs.save(graphs.plain_sr(), tmp_path / "net.onnx")
-    plate = str(share / "samples/footbridge/footbridge.%04d.exr")
+    plate = str(share / "samples/otter/otter.%04d.exr")
     target = str(tmp_path / "out.%04d.exr")
     runs = [bipack(user, "run", model, plate, target, "--frames", "1001-1002", "--device", "cpu") for _ in range(2)]
     for process in runs:
@@ -108,7 +108,7 @@ print(type(last).__name__)
 
 def test_the_client_needs_only_the_share_and_the_interpreter_to_start_a_worker(share, user, tmp_path):
     model = graphs.save(graphs.plain_sr(), tmp_path / "net.onnx")
-    plate = str(share / "samples/footbridge/footbridge.%04d.exr")
+    plate = str(share / "samples/otter/otter.%04d.exr")
     arguments = [str(share / "python"), model, plate, str(tmp_path / "out.%04d.exr")]
     environment = {**user, "BIPACK_PYTHON": sys.executable}
     command = [sys.executable, "-I", "-S", "-c", CLIENT, *arguments]

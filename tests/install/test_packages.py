@@ -31,7 +31,7 @@ def test_a_wheel_holds_both_packages_and_the_suites_data(wheel):
     for wanted in (
         "bipack/settings.py",
         "bipack_train/__init__.py",
-        "bipack/suite/samples/footbridge/footbridge.1001.exr",
+        "bipack/suite/samples/otter/otter.1001.exr",
     ):
         assert wanted in names
     tracked = subprocess.run(["git", "ls-files", "onnx_models", "gizmos"], cwd=ROOT, capture_output=True, text=True)

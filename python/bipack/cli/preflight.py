@@ -29,8 +29,8 @@ RANGE_SLACK = 0.02
 NOISY = 2.0 / 255
 """Encoded noise from which an enlarged plate shows its grain; clean photographs lie below, scanned film above."""
 
-SOFT = 0.2
-"""Detail below which a plate was most likely enlarged or is out of focus; sharp plates lie at 0.33 to 0.46."""
+SOFT = 0.045
+"""Detail below which a plate was enlarged or is out of focus; sharp plates lie at 0.07 to 0.4, enlarged below 0.04."""
 
 
 @dataclass(frozen=True)
@@ -215,7 +215,7 @@ def _noise(card: ModelCard, measured: Sequence[PlateFacts]) -> List[Finding]:
 
 
 def _softness(card: ModelCard, measured: Sequence[PlateFacts]) -> List[Finding]:
-    sharp = [facts.detail for facts in measured if not facts.flat]
+    sharp = [facts.detail for facts in measured if facts.measurable]
     if card.scale == 1 or not sharp:
         return []
     if max(sharp) < SOFT:

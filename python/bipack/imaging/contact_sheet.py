@@ -44,10 +44,18 @@ class Panel:
     """Scene-linear (height, width, 3)."""
 
 
-def compose(panels: Sequence[Panel], crop: Box, title: str = "", notes: Sequence[str] = (), zoom: int = 2) -> Picture:
+def compose(
+    panels: Sequence[Panel],
+    crop: Box,
+    title: str = "",
+    notes: Sequence[str] = (),
+    zoom: int = 2,
+    gain: float | None = None,
+) -> Picture:
     """The sheet: title, the panels whole, the `crop` of each enlarged `zoom` times, the notes.
 
-    All panels are of one size; `crop` lies inside it. Raises ValueError where they do not.
+    All panels are of one size; `crop` lies inside it. `gain` multiplies the light of all of them; None brings the first
+    to middle grey. Raises ValueError where sizes or crop do not fit.
     """
     sizes = {panel.pixels.shape for panel in panels}
     if len(sizes) != 1:
@@ -55,7 +63,7 @@ def compose(panels: Sequence[Panel], crop: Box, title: str = "", notes: Sequence
     height, width = panels[0].pixels.shape[:2]
     if crop.xmin < 0 or crop.ymin < 0 or crop.xmax >= width or crop.ymax >= height:
         raise ValueError(f"the crop {crop} does not lie inside {width}x{height}")
-    gain = exposure_of(panels[0].pixels)
+    gain = exposure_of(panels[0].pixels) if gain is None else gain
     pictures = [display(panel.pixels, gain) for panel in panels]
     rows = [_heading(title)] if title else []
     rows += [

@@ -1,6 +1,6 @@
-"""Makes the sample plate: nine frames of a slow pan over a footbridge, rendered from a lat-long HDRI (CC0).
+"""Makes the second sample plate: nine frames of a slow pan over a footbridge, rendered from a lat-long HDRI (CC0).
 
-    python samples/make_samples.py pedestrian_overpass_1k.exr
+    python samples/make_footbridge.py pedestrian_overpass_1k.exr
 
 Panorama: "Pedestrian Overpass" by Poly Haven (polyhaven.com), CC0 1.0. The plate is what a demo should put to the
 test: scene-linear half with highlights well above 1, thin rails and foliage, a key in alpha, an object id (uint32) as
@@ -54,8 +54,7 @@ def render(panorama: np.ndarray, yaw: float, pitch: float) -> np.ndarray:
     wrapped = np.pad(panorama, ((0, 0), (padding, padding), (0, 0)), mode="wrap")
     u = (longitude / (2 * np.pi) + 0.5) % 1 * columns - 0.5 + padding
     v = (latitude / np.pi + 0.5) * rows - 0.5
-    # In the logarithm, so that the cubic does not ring around highlights.
-    rays = np.expm1(cv2.remap(np.log1p(wrapped), u.astype(np.float32), v.astype(np.float32), cv2.INTER_CUBIC))
+    rays = cv2.remap(wrapped, u.astype(np.float32), v.astype(np.float32), cv2.INTER_LINEAR)
     height, width = HEIGHT + top + bottom, WIDTH + left + right
     return rays.reshape(height, SUPERSAMPLES, width, SUPERSAMPLES, 3).mean(axis=(1, 3))
 

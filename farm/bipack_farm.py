@@ -23,10 +23,15 @@ def _main() -> int:
     package = os.path.join(os.path.dirname(os.path.dirname(_own_path())), "python")
     if package not in sys.path:
         sys.path.insert(0, package)
+    from bipack.client import Worker
     from bipack.host import farm, farm_console
 
     farm_console.start_log()
-    return farm.main(farm.task_arguments(nuke.rawArgs, sys.argv))
+    try:
+        return farm.main(farm.task_arguments(nuke.rawArgs, sys.argv))
+    finally:
+        # Not left to atexit: an application that embeds Python may end without it.
+        Worker.shared().close()
 
 
 # Whatever name `nuke -t` runs a script under: a runner that did nothing would look like a render that went well.

@@ -17,7 +17,6 @@ from typing import Any, Iterator, List, Sequence, Tuple
 
 import nuke
 
-from bipack.client import Worker
 from bipack.errors import BipackError, Cancelled, MissingInput, UsageError
 from bipack.frames import format_frames, parse_frames
 from bipack.host import graph, running
@@ -30,7 +29,10 @@ log = logging.getLogger(__name__)
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run one task; returns the exit code: 0, one of `bipack.errors`, 1 for an error of Nuke, 143 for SIGTERM."""
+    """Run one task; returns the exit code: 0, one of `bipack.errors`, 1 for an error of Nuke, 143 for SIGTERM.
+
+    The worker is left running; who ends the process closes it.
+    """
     console = Console()
     stop = _listen_for_signals()
     try:
@@ -45,8 +47,11 @@ def main(arguments: Sequence[str]) -> int:
     except RuntimeError as error:
         console.failed(str(error))
         return stop.exit_code or 1
-    finally:
-        Worker.shared().close()
+    except Exception as error:
+        # Whatever Nuke makes of an exception in a script, the task must not look as if it went well.
+        log.exception("the task met an unexpected fault")
+        console.failed(f"an unexpected fault ({type(error).__name__}: {error}); the log above has more.")
+        return stop.exit_code or 1
 
 
 def _run(args: argparse.Namespace, console: Console, stop: Stop) -> None:

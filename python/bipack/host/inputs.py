@@ -6,7 +6,7 @@ Everything here touches Nuke and runs on its main thread only.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, List, Mapping, Optional, Tuple
 
 import nuke
@@ -59,15 +59,13 @@ class FrameOrder:
         """A request for each view, with the view's name."""
         result = []
         for view in preparation.views or ("",):
-            request = messages.Render(
-                **{
-                    **vars(preparation.request),
-                    "input": preparation.plate.replace("%V", view),
-                    "matte": preparation.matte.replace("%V", view) if preparation.matte else None,
-                    "output": preparation.folder.result_of(view),
-                    "frames": (self.frame,),
-                    "settings": self.settings,
-                }
+            request = replace(
+                preparation.request,
+                input=preparation.plate.replace("%V", view),
+                matte=preparation.matte.replace("%V", view) if preparation.matte else None,
+                output=preparation.folder.result_of(view),
+                frames=(self.frame,),
+                settings=self.settings,
             )
             result.append((view, request))
         return result

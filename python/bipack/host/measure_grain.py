@@ -1,4 +1,4 @@
-"""The Measure button of BipackRegrain: reads the plate's grain out of the gizmo's own nodes and fills in its knobs.
+"""The Measure button of BipackRegrain and of the model gizmos: the plate's grain goes into the knobs.
 
 A few thousand pixels are read, one by one, as a script may: a grid over the frame for the strength by luma, and one
 block of the sample box for size and color. The numbers then stay in the node, so that a script renders the same
@@ -29,6 +29,10 @@ _COLORS = ("rgba.red", "rgba.green", "rgba.blue")
 _LUMA = (0.2126, 0.7152, 0.0722)
 
 Color = List[float]
+
+
+TAIL_KNOBS, TAIL_NODES = "finish_", "Finish"
+"""Prefixes of the knobs and nodes where they are part of a gizmo that runs a model."""
 
 
 def measure(group: Any) -> None:
@@ -68,13 +72,15 @@ def fill_in(
     """Put measurements into the knobs and nodes of the gizmo."""
     with nuke.Undo():
         for index, color in enumerate(sigma):
-            _set_numbers(group[f"sigma{index}"], color)
+            _set_numbers(_knob(group, f"sigma{index}"), color)
         for name, response in zip(("red", "green", "blue"), responses):
             rows = grain_model.matrix_rows(response)
-            _set_numbers(group.node(f"Clump_{name}")["matrix"], [value for row in rows for value in row])
-        _set_numbers(group.node("GrainMix")["matrix"], [value for row in mix for value in row])
+            _set_numbers(_node(group, f"Clump_{name}")["matrix"], [value for row in rows for value in row])
+        _set_numbers(_node(group, "GrainMix")["matrix"], [value for row in mix for value in row])
     middle = sigma[len(sigma) // 2]
-    group["measured"].setValue(f"measured at frame {nuke.frame()}: {100 * sum(middle) / 3:.2f} % at a middle tone")
+    _knob(group, "measured").setValue(
+        f"measured at frame {nuke.frame()}: {100 * sum(middle) / 3:.2f} % at a middle tone"
+    )
 
 
 Sample = Tuple[float, Color]
@@ -156,15 +162,16 @@ def _autocorrelation(
 
 def _grid(group: Any, progress: Optional[Any]) -> Iterator[Sample]:
     """Pixels spread over the plate, those of the matte left out."""
-    box = group.node("Unit").bbox()
-    has_matte = group.input(3) is not None
+    box = _node(group, "Unit").bbox()
+    # Beside a model the plate is whole; behind a repair the matte says where it is not.
+    has_matte = not _is_tail(group) and group.input(3) is not None
     for row in range(GRID):
         _tell(progress, 50 * row // GRID)
         for column in range(GRID):
             # A little off the grid, or a screen or a weave in the plate would be met always at the same place.
             x = int(box.x() + (column + (row * 0.618) % 1.0) * box.w() / GRID)
             y = int(box.y() + (row + (column * 0.618) % 1.0) * box.h() / GRID)
-            if not has_matte or group.node("Matte").sample("rgba.alpha", x + 0.5, y + 0.5) <= 0.0:
+            if not has_matte or _node(group, "Matte").sample("rgba.alpha", x + 0.5, y + 0.5) <= 0.0:
                 yield _pixel(group, x, y)
 
 
@@ -174,7 +181,7 @@ Bounds = Tuple[int, int, int, int]
 
 def _block_bounds(group: Any) -> Bounds:
     """The middle of the sample box."""
-    left, low, right, top = (int(group["sample"].value(index)) for index in range(4))
+    left, low, right, top = (int(_knob(group, "sample").value(index)) for index in range(4))
     width, height = min(right - left, BLOCK), min(top - low, BLOCK)
     if min(width, height) < _SMALLEST:
         raise UsageError(f"The sample box is {right - left}x{top - low} pixels; {_SMALLEST}x{_SMALLEST} are needed.")
@@ -193,9 +200,21 @@ def _block(group: Any, bounds: Bounds, progress: Optional[Any]) -> List[List[Sam
 
 def _pixel(group: Any, x: int, y: int) -> Sample:
     """Whole numbers are corners of pixels in Nuke, so half a pixel is added."""
-    clean, grain = group.node("Clean"), group.node("Grain")
+    clean, grain = _node(group, "Clean"), _node(group, "Grain")
     tone = sum(weight * clean.sample(name, x + 0.5, y + 0.5) for weight, name in zip(_LUMA, _COLORS))
     return tone, [grain.sample(name, x + 0.5, y + 0.5) for name in _COLORS]
+
+
+def _is_tail(group: Any) -> bool:
+    return group.knob(TAIL_KNOBS + "sample") is not None
+
+
+def _knob(group: Any, name: str) -> Any:
+    return group[(TAIL_KNOBS if _is_tail(group) else "") + name]
+
+
+def _node(group: Any, name: str) -> Any:
+    return group.node((TAIL_NODES if _is_tail(group) else "") + name)
 
 
 def _set_numbers(knob: Any, values: Sequence[float]) -> None:

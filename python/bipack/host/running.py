@@ -127,13 +127,14 @@ class TaskReport:
     """A bar in Nuke's progress panel, with its Cancel button."""
 
     def __init__(self, title: str, stop: threading.Event) -> None:
-        self._task = nuke.ProgressTask(f"Bipack {title}")
+        self._task: Optional[nuke.ProgressTask] = nuke.ProgressTask(f"Bipack {title}")
         self._stop = stop
 
     def progress(self, fraction: float, text: str) -> None:
         """See cook.Report."""
-        self._task.setMessage(text)
-        self._task.setProgress(int(100 * fraction))
+        if self._task is not None:
+            self._task.setMessage(text)
+            self._task.setProgress(int(100 * fraction))
 
     def notice(self, text: str) -> None:
         """Notices go to Nuke's error console; they are no failures."""

@@ -1,0 +1,3 @@
+"""The names of Foundry's `nukescripts` that Bipack uses."""
+
+def start(url: str) -> None: ...

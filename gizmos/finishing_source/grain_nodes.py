@@ -109,8 +109,8 @@ def sigma_knobs() -> list[str]:
     lines = []
     for index, (knot, strength) in enumerate(zip(grain_model.KNOTS, DEFAULT_SIGMA)):
         tip = f"Strength of the grain where the luma is {knot:g}, as seen. Measure fills it in."
-        lines.append(f'addUserKnob {{18 sigma{index} l "at luma {knot:g}" t "{tip}" R 0 0.1}}')
-        lines.append(f"sigma{index} {{{strength:g} {strength:g} {1.3 * strength:g}}}")
+        lines.append(f'addUserKnob {{18 @sigma{index} l "at luma {knot:g}" t "{tip}" R 0 0.1}}')
+        lines.append(f"@sigma{index} {{{strength:g} {strength:g} {1.3 * strength:g}}}")
     return lines
 
 

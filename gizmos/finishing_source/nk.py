@@ -5,6 +5,7 @@ Only what the finishing gizmos need: no clones, no viewer, one output.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Optional, Sequence
 
@@ -36,24 +37,35 @@ class Node:
     """Whole lines that add knobs."""
 
     column: int = 0
+    existing: str = ""
+    """Stack name of a node that another text has written before."""
 
     @property
     def handle(self) -> str:
         """Name of the node on the stack."""
-        return "N" + self.name
+        return self.existing or "N" + self.name
 
 
 class Graph:
-    """The nodes of one group, in the order in which they are to be read."""
+    """The nodes of one group, in the order in which they are to be read.
 
-    def __init__(self) -> None:
+    As part of a larger group, every node and every knob of the panel gets a prefix, and so do all mentions of them.
+    """
+
+    def __init__(self, prefix: str = "", knob_prefix: str = "", own_knobs: Sequence[str] = ()) -> None:
         self.nodes: list[Node] = []
+        self._prefix, self._knob_prefix, self._own_knobs = prefix, knob_prefix, set(own_knobs)
+
+    def existing(self, handle: str) -> Node:
+        """A node that was written before, by its name on the stack."""
+        return Node("", "", existing=handle)
 
     def add(self, kind: str, name: str, *inputs: Optional[Node], column: int = 0, **knobs: str) -> Node:
         """Add a node below its inputs; input 0 is B."""
+        name = self._prefix + name
         assert all(node.name != name for node in self.nodes), name
-        assert all(node is None or node in self.nodes for node in inputs), name
-        node = Node(kind, name, inputs, knobs, column=column)
+        assert all(node is None or node.existing or node in self.nodes for node in inputs), name
+        node = Node(kind, name, inputs, {knob: self._own(value) for knob, value in knobs.items()}, column=column)
         self.nodes.append(node)
         return node
 
@@ -62,7 +74,7 @@ class Graph:
         depth: dict[str, int] = {}
         lines: list[str] = []
         for node in self.nodes:
-            depth[node.name] = 1 + max((depth[above.name] for above in node.inputs if above is not None), default=-1)
+            depth[node.name] = 1 + max((depth.get(above.name, 0) for above in node.inputs if above), default=-1)
             lines += [f"push {'0' if above is None else '$' + above.handle}" for above in reversed(node.inputs)]
             lines += self._node(node, depth[node.name])
             if node.kind != "Output":
@@ -73,10 +85,20 @@ class Graph:
         lines = [f" {node.kind} {{"]
         if len(node.inputs) != 1:
             lines.append(f"  inputs {len(node.inputs)}")
-        lines += [f"  {line}" for line in node.user_knobs]
+        lines += [f"  {self._own(line)}" for line in node.user_knobs]
         lines += [f"  {knob} {value}" for knob, value in node.knobs.items()]
         lines += [f"  name {node.name}", f"  xpos {node.column * 140}", f"  ypos {row * 70}", " }"]
         return lines
+
+    def _own(self, text: str) -> str:
+        """A knob's value with the prefixes of this graph."""
+        if self._prefix:
+            text = re.sub(r"\bSizes\.", f"{self._prefix}Sizes.", text)
+        return re.sub(r"\bparent\.(\w+)", self._own_knob, text)
+
+    def _own_knob(self, found: re.Match[str]) -> str:
+        prefix = self._knob_prefix if found[1] in self._own_knobs else ""
+        return f"parent.{prefix}{found[1]}"
 
 
 def expression(*channels: Optional[str]) -> dict[str, str]:

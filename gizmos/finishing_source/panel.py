@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from typing import Sequence
@@ -33,8 +34,10 @@ def callback(module: str, call: str, absent: str = "pass") -> str:
 class Panel:
     """Lines of user knobs, in order."""
 
-    def __init__(self, tool: str) -> None:
+    def __init__(self, tool: str, prefix: str = "") -> None:
+        """Knobs of `tool`; their names, but not their labels, get the prefix."""
         self.tool = tool
+        self.prefix = prefix
         self.lines: list[str] = []
         self._table = {knob.name: knob for knob in KNOBS[tool]}
 
@@ -64,18 +67,18 @@ class Panel:
     def knobs(self, *names: str) -> None:
         """Knobs of the table."""
         for name in names:
-            self.lines += _knob(self._table[name])
+            self.lines += _knob(self._table[name], self.prefix)
 
     def row(self, *names: str) -> None:
         """Knobs of the table side by side."""
         for index, name in enumerate(names):
-            first, *rest = _knob(self._table[name])
+            first, *rest = _knob(self._table[name], self.prefix)
             self.lines += [first[:-1] + " -STARTLINE}" if index else first, *rest]
 
     def choice(self, name: str, values: Sequence[str], default: str) -> None:
         """A knob of the table with fewer choices than the headless tool has."""
         knob = self._table[name]
-        self.lines += _enum(knob, values, default)
+        self.lines += _enum(knob, values, default, self.prefix)
 
     def color(self, name: str) -> None:
         """A text of three numbers as a color knob."""
@@ -84,8 +87,8 @@ class Panel:
         self.lines += [f"addUserKnob {{18 {name} l {label} t {quoted(knob.tooltip)}}}", f"{name} {{{knob.default}}}"]
 
     def raw(self, *lines: str) -> None:
-        """Lines as they are."""
-        self.lines += lines
+        """Lines as they are; `@` before a knob's name stands for the prefix."""
+        self.lines += [re.sub(r"^(addUserKnob \{\d+ )?@", rf"\1{self.prefix}", line) for line in lines]
 
     def link(self, name: str, label: str, target: str, tooltip: str) -> None:
         """A knob of an inner node, shown on the panel."""
@@ -105,25 +108,25 @@ class Panel:
     def calibration(self) -> None:
         """What a Blur's size means in this Nuke."""
         self.lines += [
-            f"addUserKnob {{7 blur_size l {quoted('blur size')} t {quoted(BLUR_SIZE_TIP)} R 0.5 2}}",
-            "blur_size 1",
+            f"addUserKnob {{7 {self.prefix}blur_size l {quoted('blur size')} t {quoted(BLUR_SIZE_TIP)} R 0.5 2}}",
+            f"{self.prefix}blur_size 1",
         ]
 
 
-def _knob(knob: Knob) -> list[str]:
+def _knob(knob: Knob, prefix: str) -> list[str]:
     if knob.type == "enum":
-        return _enum(knob, knob.values, str(knob.default))
+        return _enum(knob, knob.values, str(knob.default), prefix)
     kind = {"float": 7, "int": 3, "bool": 6, "string": 1}[knob.type]
     limits = "" if knob.minimum is None or knob.maximum is None else f" R {knob.minimum:g} {knob.maximum:g}"
-    line = f"addUserKnob {{{kind} {knob.name} l {quoted(knob.label)} t {quoted(knob.tooltip)}{limits}}}"
+    line = f"addUserKnob {{{kind} {prefix}{knob.name} l {quoted(knob.label)} t {quoted(knob.tooltip)}{limits}}}"
     value = str(knob.default).lower() if knob.type == "bool" else f"{knob.default:g}"
-    return [line, f"{knob.name} {value}"]
+    return [line, f"{prefix}{knob.name} {value}"]
 
 
-def _enum(knob: Knob, values: Sequence[str], default: str) -> list[str]:
+def _enum(knob: Knob, values: Sequence[str], default: str, prefix: str) -> list[str]:
     menu = " ".join(quoted(value) for value in values)
-    line = f'addUserKnob {{4 {knob.name} l {quoted(knob.label)} t {quoted(knob.tooltip)} M {{{menu} ""}}}}'
-    return [line] if default == values[0] else [line, f"{knob.name} {quoted(default)}"]
+    line = f'addUserKnob {{4 {prefix}{knob.name} l {quoted(knob.label)} t {quoted(knob.tooltip)} M {{{menu} ""}}}}'
+    return [line] if default == values[0] else [line, f"{prefix}{knob.name} {quoted(default)}"]
 
 
 def group_text(name: str, help_text: str, color: str, panel: Panel, body: str, preset: bool = True) -> str:

@@ -27,8 +27,11 @@ def build() -> str:
     return group_text("BipackRecombine", HELP, "0x3d5c7aff", _panel(), graph.text())
 
 
-def routed(graph: Graph, plate: Node, result: Node, matte: Node) -> Node:
-    """The plate with the wanted bands of `result`; needs the node Sizes and the knobs band1 to band5, base and mix."""
+def routed(graph: Graph, plate: Node, result: Node, matte: Node | None) -> Node:
+    """The plate with the wanted bands of `result`; needs the node Sizes and the knobs band1 to band5 and base.
+
+    With a matte it is held inside that, and by the knob mix.
+    """
     before = fr.enter(graph, "Plate", plate)
     after = fr.enter(graph, "Result", result, column=2)
     change = graph.add("MergeExpression", "Change", before, after, column=1, **each("A@-B@", "1"))
@@ -45,8 +48,9 @@ def routed(graph: Graph, plate: Node, result: Node, matte: Node) -> Node:
             column=1,
             **each(f"B@+({following}-parent.band{number})*A@", "1"),
         )
-    held = graph.add("MergeExpression", "InMatte", taken, matte, column=1, **each("B@*Aa*parent.mix", "1"))
-    total = graph.add("MergeExpression", "Sum", before, held, **each("A@+B@", fr.changed()))
+    if matte is not None:
+        taken = graph.add("MergeExpression", "InMatte", taken, matte, column=1, **each("B@*Aa*parent.mix", "1"))
+    total = graph.add("MergeExpression", "Sum", before, taken, **each("A@+B@", fr.changed()))
     total = graph.add("CopyBBox", "SumHere", total, before)
     return fr.where_marked(graph, "Routed", fr.leave(graph, "Light", total), plate)
 

@@ -23,15 +23,16 @@ def build() -> str:
     degrained_in = fr.add_input(graph, "degrained", 2, 3)
     plate_in = fr.add_input(graph, "plate", 1, 2)
     repaired = fr.add_input(graph, "repaired", 0, 0)
-    _sizes(graph, repaired)
+    patching = f"parent.grain_from == 0 && parent.patches == 0 && {fr.connected(3)}"
+    fr.sizes(graph, repaired, {}, sampling(patching), reference=False)
     matte = fr.matte(graph, matte_in, repaired, 3, 6)
     source = graph.add("Switch", "PlateOrInput", repaired, plate_in, which=linked(fr.connected(1)), column=2)
     plate = fr.enter(graph, "Plate", source, column=2)
     clean = _degrained(graph, plate, degrained_in)
-    unit = _unit(graph, plate, clean, repaired)
-    patched = _patched(graph, unit, matte)
+    unit = unit_grain(graph, plate, clean, repaired)
+    patches = patched(graph, unit, matte)
     noise = gn.clumped(graph, gn.white(graph, repaired, 5), repaired, 5)
-    grain = graph.add("Switch", "GrainFrom", patched, noise, which=linked("parent.grain_from"), column=3)
+    grain = graph.add("Switch", "GrainFrom", patches, noise, which=linked("parent.grain_from"), column=3)
     before = fr.enter(graph, "Repaired", repaired)
     strength = gn.sigma(graph, "RepairedSigma", before, 0)
     added = graph.add("MergeExpression", "Strong", strength, grain, column=1, **each("A@*B@*parent.amount", "1"))
@@ -54,24 +55,30 @@ def build() -> str:
     return group_text("BipackRegrain", HELP, "0x5c5c5cff", _panel(), graph.text())
 
 
-def _sizes(graph: Graph, repaired: Node) -> None:
+def sampling(patching: str) -> dict[str, str]:
+    """Numbers for the node Sizes: the sample box, and constants of the noise for this frame."""
     others = {
         "size": "max(1,rint(parent.patch_size))",
         "left": "rint(parent.sample.x)",
         "low": "rint(parent.sample.y)",
         "roomX": "max(1,rint(parent.sample.r)-rint(parent.sample.x)-size+1)",
         "roomY": "max(1,rint(parent.sample.t)-rint(parent.sample.y)-size+1)",
-        "patching": f"parent.grain_from == 0 && parent.patches == 0 && {fr.connected(3)}",
+        "patching": patching,
     }
     others |= gn.constants((0, 1, 2, 3, 4, 5, PATCH_X, PATCH_Y, ORIGIN))
-    others |= {"startX": f"fmod(p{ORIGIN},size)", "startY": f"fmod(q{ORIGIN},size)"}
-    fr.sizes(graph, repaired, {}, others, reference=False)
+    return others | {"startX": f"fmod(p{ORIGIN},size)", "startY": f"fmod(q{ORIGIN},size)"}
 
 
 def _degrained(graph: Graph, plate: Node, degrained_in: Node) -> Node:
     """The degrained plate, or the plate smoothed."""
     given = fr.enter(graph, "Degrained", degrained_in, column=4)
-    smooth = graph.add(
+    smooth = smoothed(graph, plate)
+    return graph.add("Switch", "Clean", smooth, given, which=linked(fr.connected(2)), column=3)
+
+
+def smoothed(graph: Graph, plate: Node) -> Node:
+    """A degrained plate where the artist gives none."""
+    return graph.add(
         "Bilateral",
         "Smoothed",
         plate,
@@ -81,10 +88,9 @@ def _degrained(graph: Graph, plate: Node, degrained_in: Node) -> Node:
         PositionalSigma="2.5",
         ColorSigma=linked("parent.degrain"),
     )
-    return graph.add("Switch", "Clean", smooth, given, which=linked(fr.connected(2)), column=3)
 
 
-def _unit(graph: Graph, plate: Node, clean: Node, like: Node) -> Node:
+def unit_grain(graph: Graph, plate: Node, clean: Node, like: Node) -> Node:
     """The plate's grain divided by its strength."""
     grain = graph.add("MergeExpression", "Grain", clean, plate, column=2, **each("A@-B@", "1"))
     strength = gn.sigma(graph, "CleanSigma", clean, 3)
@@ -92,7 +98,7 @@ def _unit(graph: Graph, plate: Node, clean: Node, like: Node) -> Node:
     return graph.add("CopyBBox", "Unit", unit, like, column=2)
 
 
-def _patched(graph: Graph, unit: Node, matte: Node) -> Node:
+def patched(graph: Graph, unit: Node, matte: Node) -> Node:
     """Inside the matte, patches from random places of the sample box."""
     marked = fr.with_alpha(graph, "UnitMarked", unit, matte, column=2)
     x, y = "(floor(x)+Sizes.startX)", "(floor(y)+Sizes.startY)"
@@ -103,41 +109,41 @@ def _patched(graph: Graph, unit: Node, matte: Node) -> Node:
     return graph.add("Expression", "Patched", marked, column=2, **expression(*texts, "a"))
 
 
+def measuring(panel: Panel) -> None:
+    """The sample box and the Measure button."""
+    absent = "nuke.message('Bipack is not installed in this Nuke. Add its folder to NUKE_PATH and start Nuke again.')"
+    press = callback("measure_grain", "measure(nuke.thisNode())", absent)
+    box = quoted("An even, unrepaired part of the plate: sky, a wall, a cheek out of focus. Large is good.")
+    tip = quoted(
+        "Measures the plate's grain at the current frame: strength by luma, size, and how channels go together."
+    )
+    told = quoted("What was measured, and when.")
+    panel.raw(
+        f'addUserKnob {{15 @sample l "sample box" t {box}}}',
+        "@sample {64 64 320 320}",
+        f"addUserKnob {{22 @measure l Measure t {tip} T {press} +STARTLINE}}",
+        f'addUserKnob {{26 @measured l "" t {told} T "not measured: a fine grain is assumed" -STARTLINE}}',
+    )
+
+
+def strengths(panel: Panel) -> None:
+    """What Measure fills in, and how a degrained plate is made where there is none."""
+    panel.raw('addUserKnob {20 @strength l "strength, as measured" n 2}', *gn.sigma_knobs())
+    tip = quoted("Without a degrained plate: color differences up to about this much are taken for grain.")
+    panel.raw(f'addUserKnob {{7 @degrain l "degrain strength" t {tip} R 0 0.2}}', "@degrain 0.05")
+    panel.raw("addUserKnob {20 @end_strength n -1}")
+
+
 def _panel() -> Panel:
     panel = Panel("regrain")
     panel.tab("Bipack")
     panel.presets()
     panel.divider("measure")
-    panel.raw(
-        'addUserKnob {15 sample l "sample box" t '
-        + quoted("An even, unrepaired part of the plate: sky, a wall, a cheek out of focus. Large is good.")
-        + "}",
-        "sample {64 64 320 320}",
-    )
-    absent = "nuke.message('Bipack is not installed in this Nuke. Add its folder to NUKE_PATH and start Nuke again.')"
-    press = callback("measure_grain", "measure(nuke.thisNode())", absent)
-    tip = quoted(
-        "Measures the plate's grain at the current frame: strength by luma, size, and how channels go together."
-    )
-    panel.raw(
-        f"addUserKnob {{22 measure l Measure t {tip} T {press} +STARTLINE}}",
-        'addUserKnob {26 measured l "" t "What was measured, and when." T "not measured: a fine grain is assumed"'
-        " -STARTLINE}",
-    )
+    measuring(panel)
     panel.divider("grain")
     panel.knobs("grain_from", "patches", "patch_size", "amount", "seed")
     panel.divider("out")
     panel.matte_channel()
-    panel.knobs("view")
-    panel.raw(f"addUserKnob {{20 strength l {quoted('strength, as measured')} n 2}}", *gn.sigma_knobs())
-    panel.raw("addUserKnob {20 end_strength n -1}")
-    panel.raw("addUserKnob {20 more l more n 2}")
-    panel.raw(
-        'addUserKnob {7 degrain l "degrain strength" t '
-        + quoted("Without a degrained plate: color differences up to about this much are taken for grain.")
-        + " R 0 0.2}",
-        "degrain 0.05",
-    )
-    panel.knobs("working_space")
-    panel.raw("addUserKnob {20 end_more n -1}")
+    panel.knobs("view", "working_space")
+    strengths(panel)
     return panel

@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Iterator, Tuple
+import re
+from functools import lru_cache
+from typing import Any, Iterator, Mapping, Tuple
 
 import nuke
 
@@ -23,11 +25,19 @@ _CLASS_COSMETIC = {
     "Write": frozenset({"version"}),
 }
 
+_TURNS = re.compile(r'\\.|["{}\n]', re.DOTALL)
+"""All that can open or close a value; an escaped letter counts for nothing."""
 
-def shaping_knobs(node: Any) -> Dict[str, str]:
+
+def shaping_knobs(node: Any) -> Mapping[str, str]:
     """Knobs of `node` that are not at their default and may shape its picture: text as saved, by name."""
-    text = node.writeKnobs(nuke.WRITE_NON_DEFAULT_ONLY | nuke.TO_SCRIPT)
-    dropped = COSMETIC | _CLASS_COSMETIC.get(node.Class(), frozenset())
+    return _shaping(node.Class(), node.writeKnobs(nuke.WRITE_NON_DEFAULT_ONLY | nuke.TO_SCRIPT))
+
+
+@lru_cache(maxsize=2048)
+def _shaping(kind: str, text: str) -> Mapping[str, str]:
+    """Kept, because a comp is asked for every frame of a cook and a Roto's shapes are megabytes of text."""
+    dropped = COSMETIC | _CLASS_COSMETIC.get(kind, frozenset())
     return {
         name: value
         for name, value in entries(text)
@@ -36,29 +46,16 @@ def shaping_knobs(node: Any) -> Dict[str, str]:
 
 
 def entries(text: str) -> Iterator[Tuple[str, str]]:
-    """Split what `writeKnobs` gave into names and values; lines inside braces or quotes belong to the value."""
-    pending = ""
-    for line in text.splitlines():
-        pending = f"{pending}\n{line}" if pending else line.strip()
-        if pending and _is_whole(pending):
-            name, _, value = pending.partition(" ")
-            yield name, value.strip()
-            pending = ""
-    if pending:
-        name, _, value = pending.partition(" ")
-        yield name, value.strip()
-
-
-def _is_whole(text: str) -> bool:
-    """True when every brace and quote is closed."""
-    depth, quoted, escaped = 0, False, False
-    for letter in text:
-        if escaped:
-            escaped = False
-        elif letter == "\\":
-            escaped = True
-        elif letter == '"' and depth == 0:
+    """Split what `writeKnobs` gave into names and values; a line end inside braces or quotes belongs to the value."""
+    begin, depth, quoted = 0, 0, False
+    for match in _TURNS.finditer(text + "\n"):
+        letter = match.group()
+        if letter == '"' and depth == 0:
             quoted = not quoted
-        elif not quoted and letter in "{}":
+        elif letter in "{}" and not quoted:
             depth += 1 if letter == "{" else -1
-    return depth <= 0 and not quoted
+        elif letter == "\n" and depth <= 0 and not quoted:
+            name, _, value = text[begin : match.start()].strip().partition(" ")
+            if name:
+                yield name, value.strip()
+            begin, depth = match.end(), 0

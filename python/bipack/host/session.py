@@ -28,9 +28,11 @@ def before_render() -> None:
     Outside the GUI the gizmo itself takes the result always, and a frame that is not cooked fails in its Read. Nuke
     aborts the render with the sentence of the exception.
     """
-    if not nuke.GUI:
+    write = nuke.thisNode()
+    # A cook brings the nodes above up to date itself, before its helper Write runs.
+    if not nuke.GUI or is_bipack(graph.parent_of(write)):
         return
-    for node in graph.upstream(nuke.thisNode()):
+    for node in graph.upstream(write):
         if is_bipack(node):
             fault = _fault(BipackNode(node))
             if fault:

@@ -156,6 +156,14 @@ def test_panels_and_inputs_come_as_dummy_knobs(start_nuke: Start, mode: str) -> 
     assert log == [("N", "showPanel"), ("N", "inputChange")]
 
 
+def test_a_node_made_in_the_gui_shows_its_panel(nuke_gui: ModuleType) -> None:
+    seen: list[str] = []
+    nuke_gui.addKnobChanged(lambda: seen.append(nuke_gui.thisKnob().name()), nodeClass="Blur")
+    assert nuke_gui.createNode("Blur").shown()
+    assert not nuke_gui.createNode("Blur", inpanel=False).shown()
+    assert seen == ["showPanel"]
+
+
 @pytest.mark.parametrize("mode", ["documented", "any"])
 def test_knob_changed_does_not_call_itself(start_nuke: Start, mode: str) -> None:
     nuke = start_nuke(gui=True, knob_changed=mode)

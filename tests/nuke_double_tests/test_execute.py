@@ -56,6 +56,15 @@ def test_execute_takes_names_and_ranges(nuke: ModuleType, tmp_path: Path) -> Non
         nuke.execute("Write9", 1, 1)
 
 
+def test_only_the_view_main_exists(nuke: ModuleType, tmp_path: Path) -> None:
+    write = plate(nuke, tmp_path)
+    nuke.execute(write, 1, 1, 1, ["main"])
+    nuke.execute(write, nuke.FrameRanges("2"), ["main"])
+    with pytest.raises(RuntimeError, match="no such views"):
+        nuke.execute(write, 3, 3, 1, ["left"])
+    assert files(tmp_path) == ["out.0001.exr", "out.0002.exr"]
+
+
 def test_several_writes_at_once(nuke: ModuleType, tmp_path: Path) -> None:
     for name in ("a", "b"):
         (tmp_path / name).mkdir()

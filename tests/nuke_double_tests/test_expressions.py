@@ -115,13 +115,26 @@ def scene(nuke: ModuleType) -> dict[str, Any]:
         ("[python {nuke.toNode('G')['amount'].value() + 1}]", 7),
         ("[python -execlocal {a = 3\nret = a * 2}]", 6),
         ("![exists parent.input1]", 1),
+        ("channels ? 8 : 9", 8),
+        ("!maskChannelInput", 1),
+        ("1 / root.name", None),
+        ("[lsearch {left main} [view]]", 1),
     ],
 )
-def test_names_are_found_as_documented(scene: dict[str, Any], text: str, value: float) -> None:
+def test_names_are_found_as_documented(scene: dict[str, Any], text: str, value: float | None) -> None:
     scene["move"]["translate"].setValue([3, 4])
     scene["source"]["color"].setValue([0.5, 0, 0, 0])
     scene["soft"]["size"].setExpression(text, 0)
-    assert scene["soft"]["size"].value(0) == pytest.approx(value)
+    if value is None:
+        with pytest.raises(ExpressionError, match="is no number"):
+            scene["soft"]["size"].value(0)
+    else:
+        assert scene["soft"]["size"].value(0) == pytest.approx(value)
+
+
+def test_text_that_is_a_number_counts_as_one(nuke: ModuleType) -> None:
+    nuke.nodes.Expression(name="E", temp_expr0="0.25")
+    assert nuke.expression("1 / E.temp_expr0") == 4
 
 
 def test_a_knob_is_read_at_another_frame(scene: dict[str, Any]) -> None:

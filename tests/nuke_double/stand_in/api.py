@@ -94,7 +94,7 @@ def selectAll() -> None:
 
 
 def createNode(node: str, knobs: str = "", inpanel: bool = True) -> Node:
-    return session.current().create(node, knobs, user=True)
+    return session.current().create(node, knobs, bool(inpanel))
 
 
 def canCreateNode(name: str) -> bool:

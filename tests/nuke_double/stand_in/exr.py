@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import OpenEXR
 
-from .formats import Format
+from .formats import Format, sized
 from .image import Edges, Image
 
 _TO_NUKE = {"R": "red", "G": "green", "B": "blue", "A": "alpha", "r": "red", "g": "green", "b": "blue", "a": "alpha"}
@@ -51,7 +51,7 @@ def read(path: str, frame: int) -> Image:
     if "deep" in str(header.get("type", "")):
         raise RuntimeError(f"{path}: deep data; use DeepRead")
     display, window = _box(header["displayWindow"]), _box(header["dataWindow"])
-    made = Format(display[2] - display[0], display[3] - display[1], pixelAspect=header.get("pixelAspectRatio", 1.0))
+    made = sized(display[2] - display[0], display[3] - display[1], header.get("pixelAspectRatio", 1.0))
     boxes = [_edges(_box(part.header["dataWindow"]), display) for part in parts]
     bbox = boxes[0]
     for box in boxes[1:]:

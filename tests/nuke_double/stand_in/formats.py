@@ -33,11 +33,9 @@ DEFAULT = "2K_Super_35(full-ap)"
 class Format:
     """nuke.Format(width, height, x, y, r, t, pixelAspect)."""
 
-    def __init__(
-        self, width: int, height: int, x: int = 0, y: int = 0, r: int = 0, t: int = 0, pixelAspect: float = 1.0
-    ) -> None:
+    def __init__(self, width: int, height: int, x: int, y: int, r: int, t: int, pixelAspect: float) -> None:
         self._width, self._height = int(width), int(height)
-        self._box = [int(x), int(y), int(r) or int(width), int(t) or int(height)]
+        self._box = [int(x), int(y), int(r), int(t)]
         self._aspect = float(pixelAspect)
         self._name = ""
 
@@ -104,6 +102,11 @@ class Format:
         return mine == (other._width, other._height, *other._box, other._aspect)
 
 
+def sized(width: int, height: int, aspect: float = 1.0) -> Format:
+    """A format of this size without a name."""
+    return Format(width, height, 0, 0, width, height, aspect)
+
+
 class Formats:
     """The formats of a session, by name and in order."""
 
@@ -154,7 +157,7 @@ def parse(text: str) -> Format | None:
     if len(numbers) not in (2, 3, 6, 7):
         return None
     whole = [int(n) for n in numbers]
-    made = Format(whole[0], whole[1])
+    made = sized(whole[0], whole[1])
     if len(numbers) >= 6:
         made._box = whole[2:6]
     if len(numbers) in (3, 7):

@@ -318,9 +318,10 @@ class Array_Knob(Knob):
         return self._names.index(field)
 
     def _definition(self) -> list[str]:
+        count = ["n", str(len(self._channels))] if type(self) is Array_Knob else []
         if (self._minimum, self._maximum) == (0.0, 1.0) and not self._ranged:
-            return []
-        return ["R", animation.format_number(self._minimum), animation.format_number(self._maximum)]
+            return count
+        return [*count, "R", animation.format_number(self._minimum), animation.format_number(self._maximum)]
 
 
 class Double_Knob(Array_Knob):

@@ -300,7 +300,10 @@ class Channel_Knob(Knob):
         return self.value()
 
     def _field(self, field: str, frame: float) -> float:
-        raise KeyError(field)
+        """0 for none, otherwise not 0: expressions ask `!maskChannelMask`; the number itself means nothing."""
+        if field:
+            raise KeyError(field)
+        return 0.0 if self.value() in ("", "none") else 1.0
 
 
 class ChannelMask_Knob(Channel_Knob):

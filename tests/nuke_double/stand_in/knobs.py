@@ -359,6 +359,13 @@ class String_Knob(Knob):
     def _text(self) -> str:
         return self._value
 
+    def _field(self, field: str, frame: float) -> float:
+        """The number that the text is, as in `1 / Expression1.temp_expr0`."""
+        try:
+            return float(self._value)
+        except ValueError:
+            raise KeyError(field) from None
+
 
 class EvalString_Knob(String_Knob):
     """nuke.EvalString_Knob: [brackets] are Tcl, evaluated on demand."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .errors import NotEvaluated, RenderError
-from .formats import Format
+from .formats import Format, sized
 from .image import Edges, Image
 from .nodes import Node
 
@@ -167,4 +167,4 @@ def scaled_format(of: Format, scale: float) -> Format:
     if scale == 1.0:
         return of
     width, height = max(1, round(of.width() * scale)), max(1, round(of.height() * scale))
-    return Format(width, height, pixelAspect=of.pixelAspect())
+    return sized(width, height, of.pixelAspect())

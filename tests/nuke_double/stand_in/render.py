@@ -196,11 +196,15 @@ class Renderer:
     ) -> None:
         """nuke.execute(node, start, end, incr, views) or (node, FrameRanges, views)."""
         node = self._node(name_or_node)
+        if isinstance(start, (FrameRange, FrameRanges)):
+            views = end if views is None else views
+        _need_views(views)
         ranges = self._ranges(start, end, incr)
         self._run([node], ranges, continueOnError)
 
     def execute_multiple(self, nodes: list[Node], ranges: Any, views: Any, continueOnError: bool) -> None:
         """nuke.executeMultiple: without nodes, all executables of the current group, by render order."""
+        _need_views(views)
         chosen = nodes or [n for n in self.session.current_group()._nodes if n.Class() in EXECUTABLE]
         chosen = [n for n in chosen if n.Class() not in SKIPPED]
         if not chosen:
@@ -305,6 +309,12 @@ class Renderer:
                 failed.append(str(error))
         node["version"]._channels[0].value += 1  # type: ignore[attr-defined]
         callbacks.run("afterRender", node)
+
+
+def _need_views(views: Any) -> None:
+    """Only the view `main` exists."""
+    if views is not None and [view for view in views if view != "main"]:
+        raise RuntimeError(f"there are no such views: {views}")
 
 
 def _outside_limit(node: Node, frame: int) -> bool:

@@ -6,6 +6,7 @@ graph a little shorter.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -30,21 +31,24 @@ class Saver:
 
     def __init__(self, session: Session) -> None:
         self.session = session
+        self._numbers = itertools.count(1)
 
     def script(self) -> str:
         """The whole script, as scriptSave writes it."""
+        self._numbers = itertools.count(1)
         major, minor, release = self.session.version
         root = self.session.root
         head = ["#! /usr/local/Nuke/Nuke -nx", f"version {major}.{minor} v{release}", "Root {", " inputs 0"]
         for name, knob in root._knobs.items():
             if name in ("xpos", "ypos", "selected") or knob._is_default():
                 continue
-            head.append(f" {name} {knob.toScript()}")
+            head.append(f" {_line(knob)}")
         head.append("}")
         return "\n".join(head + self.nodes(root._nodes)) + "\n"
 
     def selection(self, nodes: Iterable[Node]) -> str:
         """What nodeCopy puts on the clipboard."""
+        self._numbers = itertools.count(1)
         major, minor, release = self.session.version
         head = ["set cut_paste_input [stack 0]", f"version {major}.{minor} v{release}", "push $cut_paste_input"]
         return "\n".join(head + self.nodes(list(nodes))) + "\n"
@@ -52,10 +56,15 @@ class Saver:
     def nodes(self, nodes: list[Node], indent: str = "") -> list[str]:
         """Lines for these nodes, sources first."""
         lines: list[str] = []
-        names = {id(node): f"N{index:08x}" for index, node in enumerate(_sorted(nodes), 1)}
+        # variables live as long as the script, so a group may not use those of the nodes around it
+        names = {id(node): f"N{next(self._numbers):08x}" for node in _sorted(nodes)}
         for node in _sorted(nodes):
             lines += self._pushes(node, names, indent)
-            lines += self.node(node, indent)
+            original = _original(node)
+            if original is node:
+                lines += self.node(node, indent)
+            else:
+                lines += self._clone(node, names[id(original)], indent)
             lines.append(f"{indent}set {names[id(node)]} [stack 0]")
         return lines
 
@@ -76,6 +85,11 @@ class Saver:
             lines.append(indent + "end_group")
         return lines
 
+    def _clone(self, node: Node, name: str, indent: str) -> list[str]:
+        count = _input_line(node)
+        lines = [f"{indent}clone ${name} {{", *([f"{indent} inputs {count}"] if count != "1" else [])]
+        return [*lines, *(f"{indent} {k} {node._knobs[k].toScript()}" for k in ("xpos", "ypos")), indent + "}"]
+
     def _gizmo(self, node: Gizmo, indent: str) -> list[str]:
         """Only the class and the knobs that differ from the .gizmo file, which is needed to load this."""
         count = _input_line(node)
@@ -84,7 +98,7 @@ class Saver:
             if isinstance(knob, (Link_Knob, Tab_Knob)) or name in ("gizmo_file",):
                 continue
             if name in _ALWAYS or knob.toScript() != node._as_shipped.get(name, ""):
-                lines.append(f"{indent} {name} {knob.toScript()}")
+                lines.append(f"{indent} {_line(knob)}")
         return [*lines, indent + "}"]
 
     def knob_lines(self, node: Node, what: int) -> str:
@@ -95,7 +109,7 @@ class Saver:
             if knob._name and (not what & WRITE_NON_DEFAULT_ONLY or not knob._is_default())
         ]
         if what & TO_SCRIPT:
-            return "\n".join(f"{knob._name} {knob.toScript()}" for knob in chosen if knob.toScript())
+            return "\n".join(_line(knob) for knob in chosen if knob.toScript())
         if what & TO_VALUE:
             return "\n".join(f"{knob._name} {knob._text()}" for knob in chosen)
         return " ".join(knob._name for knob in chosen)
@@ -105,11 +119,11 @@ class Saver:
         builtin = [k for k in node._knobs.values() if not k._user]
         for knob in builtin:
             if _written(knob):
-                lines.append(f"{knob._name} {knob.toScript()}")
+                lines.append(_line(knob))
         for knob in node._user_knobs:
             lines.append("addUserKnob {" + user_knobs.write(knob) + "}")
             if _has_value_line(knob):
-                lines.append(f"{knob._name} {knob.toScript()}")
+                lines.append(_line(knob))
         return lines
 
     def _pushes(self, node: Node, names: dict[int, str], indent: str) -> list[str]:
@@ -136,6 +150,7 @@ def _sorted(nodes: list[Node]) -> list[Node]:
         if id(node) in seen or id(node) not in inside:
             return
         seen.add(id(node))
+        visit(_original(node))
         for source in node._inputs:
             if source is not None:
                 visit(source)
@@ -144,6 +159,11 @@ def _sorted(nodes: list[Node]) -> list[Node]:
     for node in nodes:
         visit(node)
     return done
+
+
+def _original(node: Node) -> Node:
+    """The node whose knobs a clone shares; any other node is its own."""
+    return node._knobs["name"]._node or node
 
 
 def _mask_used(node: Node) -> bool:
@@ -164,6 +184,10 @@ def _input_line(node: Node) -> str:
     return f"{count}+1" if _mask_used(node) else str(count)
 
 
+def _line(knob: Knob) -> str:
+    return f"{tcl.quote(knob._name)} {knob.toScript()}"
+
+
 def _written(knob: Knob) -> bool:
     if knob._name in _ALWAYS:
         return True
@@ -178,7 +202,3 @@ def _has_value_line(knob: Knob) -> bool:
     if knob._flags & DO_NOT_WRITE or not knob._name:
         return False
     return not knob._is_default() and knob.toScript() not in ("", '""')
-
-
-def quote(text: str) -> str:
-    return tcl.quote(text)

@@ -131,11 +131,11 @@ class Session:
             node._as_shipped = {name_: knob.toScript() for name_, knob in node._knobs.items() if _has_text(knob)}
         return node
 
-    def create(self, name: str, knobs: str = "", connect: bool = True, user: bool = False) -> Node:
-        """nuke.createNode: made in the current group, connected to the selection, callbacks run. See api.py."""
+    def create(self, name: str, knobs: str = "", panel: bool = True) -> Node:
+        """nuke.createNode: made in the current group, connected to the selection, callbacks run, its panel opened."""
         self.require_main_thread("createNode")
         group = self.current_group()
-        sources = [n for n in reversed(group._nodes) if n.isSelected()] if connect else []
+        sources = [n for n in reversed(group._nodes) if n.isSelected()]
         fresh = {id(node) for node in group._nodes}
         node = self.make_node(name, group)
         if node is None:
@@ -150,10 +150,12 @@ class Session:
             if place < node._input_limit() and id(source) in fresh:
                 node._connect(place, source)
         node.selectOnly()
-        if user and self.gui:
+        if self.gui:
             self.callbacks.run("onUserCreate", node)
         self.created_with_inner(node)
         self._touch()
+        if self.gui and panel:
+            node.showControlPanel()
         return node
 
     def created_with_inner(self, node: Node) -> None:
@@ -498,7 +500,7 @@ class Session:
         elif command:
             self.run_python(command, f"menu {name}")
         else:
-            self.create(name, user=True)
+            self.create(name)
 
     # plug-ins
 

@@ -218,6 +218,16 @@ class Interpreter:
         position = len(parts) - 1 if index == "end" else int(index)
         return parts[position] if 0 <= position < len(parts) else ""
 
+    def _do_lsearch(self, words: str, wanted: str) -> str:
+        parts = words.split()
+        return str(parts.index(wanted) if wanted in parts else -1)
+
+    def _do_llength(self, words: str) -> str:
+        return str(len(words.split()))
+
+    def _do_view(self, *_: str) -> str:
+        return "main"
+
     def _do_format(self, pattern: str, *arguments: str) -> str:
         numbers = [float(a) if any(c in pattern for c in "feg") else a for a in arguments]
         if "d" in pattern:

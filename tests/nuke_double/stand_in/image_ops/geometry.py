@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from ..errors import NotEvaluated
-from ..formats import Format
+from ..formats import Format, sized
 from ..image import Edges, Image
 from ..operator import Op, scaled_format
 from . import kernels
@@ -25,7 +25,7 @@ def crop(op: Op) -> Image:
     out = source.over(box).with_(black_outside=op.flag("crop"))
     if not op.flag("reformat"):
         return out
-    made = Format(max(1, box.width), max(1, box.height), pixelAspect=source.format.pixelAspect())
+    made = sized(max(1, box.width), max(1, box.height), source.format.pixelAspect())
     return out.with_(bbox=box.shift(-box.x, -box.y), format=made)
 
 
@@ -55,7 +55,7 @@ def _target(op: Op, source: Image) -> tuple[Format, float, float]:
     kind, aspect = op.choice("type"), source.format.pixelAspect()
     if kind == "scale":
         sx, sy = op.numbers("scale")[:2]
-        made = Format(max(1, round(width * sx)), max(1, round(height * sy)), pixelAspect=aspect)
+        made = sized(max(1, round(width * sx)), max(1, round(height * sy)), aspect)
         return made, made.width() / width, made.height() / height
     if kind == "to format":
         made = scaled_format(op.node._knobs["format"].value(), op.scale)
@@ -80,7 +80,7 @@ def _to_box(op: Op, width: int, height: int, aspect: float) -> Format:
     box_width, box_height = op.number("box_width") * op.scale, op.number("box_height") * op.scale
     pixel = op.number("box_pixel_aspect")
     if op.flag("box_fixed"):
-        return Format(max(1, round(box_width)), max(1, round(box_height)), pixelAspect=pixel)
+        return sized(max(1, round(box_width)), max(1, round(box_height)), pixel)
     ratio = aspect / pixel
     by_width, by_height = box_width, box_height
     scale = {
@@ -92,8 +92,8 @@ def _to_box(op: Op, width: int, height: int, aspect: float) -> Format:
         "distort": 0.0,
     }[op.choice("resize")]
     if not scale:
-        return Format(max(1, round(box_width)), max(1, round(box_height)), pixelAspect=pixel)
-    return Format(max(1, round(width * scale)), max(1, round(height * scale / ratio)), pixelAspect=pixel)
+        return sized(max(1, round(box_width)), max(1, round(box_height)), pixel)
+    return sized(max(1, round(width * scale)), max(1, round(height * scale / ratio)), pixel)
 
 
 def transform(op: Op) -> Image:

@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import exr, functions
 from ..errors import NotEvaluated, RenderError
-from ..formats import Format
+from ..formats import sized
 from ..image import Edges, Image
 from ..operator import Op, scaled_format
 from . import kernels
@@ -145,7 +145,7 @@ def _integers(path: str, frame: int) -> Image:
     if count == 1:
         channels["rgba.green"] = channels["rgba.blue"] = channels["rgba.red"]
     meta = {"input/filename": path, "input/frame": frame, "input/width": width, "input/height": height}
-    return Image(Format(width, height), Edges(0, 0, width, height), channels, metadata={**meta, "integer": True})
+    return Image(sized(width, height), Edges(0, 0, width, height), channels, metadata={**meta, "integer": True})
 
 
 def _to_linear(op: Op, image: Image) -> Image:

@@ -105,5 +105,5 @@ CLASSES: dict[str, Table] = {
         )
     ),
     "PostageStamp": Table((boolean("postage_stamp", True),)),
-    "Assert": Table((string("expression"), string("message"))),
+    "Assert": Table((double("expression", 1.0), string("message"))),
 }

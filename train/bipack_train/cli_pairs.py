@@ -425,6 +425,6 @@ def run_suggest(args: argparse.Namespace) -> int:
         # The one thing that goes to stdout: it is what was asked for.
         os.write(1, (json.dumps(listed) + "\n").encode("utf-8"))
     for one in ranked:
-        log.info("frame %d: %.3f", one.frame, one.score)
+        log.info("frame %d: the model is unsure of %.1f %% of what it changes", one.frame, one.score)
     log.info("thumbnails are in %s", path)
     return 0

@@ -27,8 +27,8 @@ LONG_SIDE = 1280
 """Larger frames are looked at in a middle-sized copy where the marks stay visible."""
 
 THUMBNAIL = 220
-RIM = 0.15
-"""Part of the gate's width that every soft edge has and that says nothing."""
+LITTLE = 0.001
+"""Mean encoded change of a frame with hardly a mark; keeps a stray pixel from leading the list."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +38,8 @@ class Suggestion:
     frame: int
     path: str
     score: float
-    """Sum of disagreement over the frame, in thousandths of the frame's area times encoded values."""
+    """Disagreement over the frame in percent of the change that the model makes there: many marks that are sure cost
+    nothing, a few that are not stand out."""
 
     thumbnail: Pixels
     """Small encoded picture with the doubtful places in orange, (height, width, 3)."""
@@ -52,26 +53,23 @@ def rank(net: PaintFixNet, files: Sequence[tuple[int, Sequence[str]]]) -> list[S
     found = []
     for frame, paths in files:
         planes = np.concatenate([encoded(image_io.read_frame(path))[0] for path in paths], axis=-1)
-        doubt = doubts(net, _reduced(planes))
-        picture = _reduced(planes)[..., :3]
-        found.append(Suggestion(frame, paths[0], 1000.0 * float(doubt.mean()), _thumbnail(picture, doubt)))
+        reduced = _reduced(planes)
+        doubt, change = doubts(net, reduced)
+        score = 100.0 * float(doubt.mean()) / (float(change.mean()) + LITTLE)
+        found.append(Suggestion(frame, paths[0], score, _thumbnail(reduced[..., :3], doubt)))
     return sorted(found, key=lambda suggestion: (-suggestion.score, suggestion.frame))
 
 
-def doubts(net: PaintFixNet, planes: Pixels) -> Pixels:
-    """How much the model disagrees with itself at each pixel, (height, width), encoded values times matte."""
-    answers, factors = [], []
+def doubts(net: PaintFixNet, planes: Pixels) -> tuple[Pixels, Pixels]:
+    """How much the model disagrees with itself and how much it changes, at each pixel, (height, width), encoded."""
+    answers = []
     for flips, gain, shift in ((0, 1.0, 0), (1, 1.0, 1), (2, 1.0, 2), (0, 1.06, 1), (3, 0.94, 0)):
         seen = np.roll(_flipped(planes, flips), shift, axis=(0, 1)) * np.float32(gain)
         fixed, factor = results.predict(net, np.ascontiguousarray(seen))
         change = (results.gated(seen, fixed, factor) - seen[..., :3]) / np.float32(gain)
         answers.append(_flipped(np.roll(change, -shift, axis=(0, 1)), flips))
-        factors.append(_flipped(np.roll(factor, -shift, axis=(0, 1))[..., None], flips)[..., 0])
-    change, factor = np.stack(answers), np.stack(factors)
-    spread = change.std(axis=0).max(axis=-1)
-    undecided = factor.std(axis=0)
-    # A soft edge is the same in all answers; a mark that only some of them see is not.
-    return np.asarray(spread + RIM * undecided, np.float32)
+    changes = np.stack(answers)
+    return changes.std(axis=0).max(axis=-1), np.abs(changes.mean(axis=0)).max(axis=-1)
 
 
 def _flipped(picture: Pixels, flips: int) -> Pixels:
@@ -112,7 +110,7 @@ def write_page(suggestions: Sequence[Suggestion], name: str, out: str) -> str:
         picture = base64.b64encode(report.png(shown)).decode("ascii")
         cells += (
             f'<figure><img src="data:image/png;base64,{picture}" alt="frame {suggestion.frame}"><figcaption>'
-            f"{place}. frame {suggestion.frame}: {suggestion.score:.3f}</figcaption></figure>"
+            f"{place}. frame {suggestion.frame}: {suggestion.score:.1f} %</figcaption></figure>"
         )
     text = f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>{html.escape(name)}: next frame to paint</title>

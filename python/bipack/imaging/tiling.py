@@ -107,10 +107,16 @@ def plan(height: int, width: int, geometry: TileGeometry, tile: int | tuple[int,
     be tiled does not fit its fixed size.
     """
     tall, wide = (tile, tile) if tile is None or isinstance(tile, int) else tile
-    halo, border, fixed = geometry.halo, geometry.border, geometry.fixed
-    rows = _spans(height, tall, (halo.top, halo.bottom), (border.top, border.bottom), fixed[0], geometry)
-    columns = _spans(width, wide, (halo.left, halo.right), (border.left, border.right), fixed[1], geometry)
+    rows = _spans(_layout(height, tall, 0, geometry), geometry)
+    columns = _spans(_layout(width, wide, 1, geometry), geometry)
     return [_tile(row, column, geometry) for row in rows for column in columns]
+
+
+def computed(height: int, width: int, geometry: TileGeometry, tile: int | tuple[int, int] | None) -> int:
+    """Pixels that such a plan runs through the model, overlap and padding included. Raises what `plan` raises."""
+    tall, wide = (tile, tile) if tile is None or isinstance(tile, int) else tile
+    rows, columns = _layout(height, tall, 0, geometry), _layout(width, wide, 1, geometry)
+    return rows.size * rows.count * columns.size * columns.count
 
 
 def padded_size(height: int, width: int, geometry: TileGeometry) -> tuple[int, int]:
@@ -148,6 +154,27 @@ def pad(pixels: np.ndarray, tile: Tile) -> np.ndarray:
 
 
 @dataclass(frozen=True)
+class _Layout:
+    """How one axis is cut; lengths are plate pixels."""
+
+    length: int
+    """Of the frame."""
+
+    padded: int
+    """What the model would see of the whole frame."""
+
+    size: int
+    """Of every tile."""
+
+    count: int
+    """Tiles."""
+
+    halo: tuple[int, int]
+    border: tuple[int, int]
+    mode: str
+
+
+@dataclass(frozen=True)
 class _Span:
     """A tile along one axis; `start` counts from the padded frame's first pixel."""
 
@@ -159,34 +186,45 @@ class _Span:
     weights: np.ndarray | None  # per result pixel
 
 
-def _spans(
-    length: int, tile: int | None, halo: tuple[int, int], border: tuple[int, int], fixed: int | None, g: TileGeometry
-) -> list[_Span]:
-    """Tiles along one axis of `length` plate pixels."""
-    trimmed = sum(border)
-    padded = _padded(length, trimmed, fixed, g)
+def _layout(length: int, tile: int | None, axis: int, g: TileGeometry) -> _Layout:
+    """Cut rows (`axis` 0) or columns (1). Raises UsageError for tiles that are all overlap."""
+    halo = ((g.halo.top, g.halo.bottom), (g.halo.left, g.halo.right))[axis]
+    border = ((g.border.top, g.border.bottom), (g.border.left, g.border.right))[axis]
+    fixed = g.fixed[axis]
+    padded = _padded(length, sum(border), fixed, g)
     size = fixed or padded
     if tile is not None and fixed is None and g.tiling != "whole":
         size = min(padded, tile - (tile - padded) % g.alignment)
     # A tile on the frame's border must hold the pixels that are mirrored there, or it would differ from the whole.
     mirrored = 2 * max(border[0], padded - length - border[0]) + 1
     mode = "reflect" if length >= mirrored and (fixed is None or fixed >= mirrored) else "edge"
-    least = max(g.minimum, mirrored if mode == "reflect" else 1)
     if size == padded:
-        starts = [0]
-    elif g.tiling == "whole":
+        return _Layout(length, padded, size, 1, halo, border, mode)
+    if g.tiling == "whole":
         raise UsageError(
             f"The model cannot be tiled and takes {fixed} pixels only; this frame needs {padded}. Crop or resize it."
         )
-    else:
-        starts = _starts(padded, size, sum(halo) + trimmed + _ramp(g), least, tile, g)
-    limits = _limits(starts, size - trimmed, halo, length, g)
+    lost = sum(halo) + sum(border) + _ramp(g)
+    stride = (size - lost) // g.alignment * g.alignment
+    if stride < g.alignment or size < max(g.minimum, mirrored if mode == "reflect" else 1):
+        raise UsageError(
+            f"Tiles of {tile or size} pixels are too small for this model: {lost} pixels of each are overlap and"
+            f" its smallest input is {g.minimum}. Use {smallest_tile(g)} or more, or `auto`."
+        )
+    return _Layout(length, padded, size, math.ceil((padded - size) / stride) + 1, halo, border, mode)
+
+
+def _spans(layout: _Layout, g: TileGeometry) -> list[_Span]:
+    """The tiles along one axis."""
+    length, size, before = layout.length, layout.size, layout.border[0]
+    starts = _starts(layout, g)
+    limits = _limits(starts, size - sum(layout.border), layout.halo, length, g)
     spans = []
     for start, (first, last, weights) in zip(starts, limits):
         if first < min(last, length):
-            low, high = max(0, start - border[0]), min(length, start - border[0] + size)
-            pads = (max(0, border[0] - start), max(0, start - border[0] + size - length))
-            spans.append(_Span(start, slice(low, high), pads, mode, slice(first, min(last, length)), weights))
+            low, high = max(0, start - before), min(length, start - before + size)
+            pads = (max(0, before - start), max(0, start - before + size - length))
+            spans.append(_Span(start, slice(low, high), pads, layout.mode, slice(first, min(last, length)), weights))
     return spans
 
 
@@ -201,16 +239,10 @@ def _ramp(g: TileGeometry) -> int:
     return g.overlap if g.tiling == "blend" else 0
 
 
-def _starts(padded: int, size: int, lost: int, least: int, tile: int | None, g: TileGeometry) -> list[int]:
-    """Evenly spread origins, aligned, such that the good parts of the tiles meet."""
-    stride = (size - lost) // g.alignment * g.alignment
-    if stride < g.alignment or size < least:
-        raise UsageError(
-            f"Tiles of {tile or size} pixels are too small for this model: {lost} pixels of each are overlap and"
-            f" its smallest input is {g.minimum}. Use {smallest_tile(g)} or more, or `auto`."
-        )
-    count = math.ceil((padded - size) / stride) + 1
-    return [index * (padded - size) // (count - 1) // g.alignment * g.alignment for index in range(count)]
+def _starts(layout: _Layout, g: TileGeometry) -> list[int]:
+    """Origins, evenly spread and aligned, such that the good parts of the tiles meet."""
+    room, gaps = layout.padded - layout.size, max(1, layout.count - 1)
+    return [index * room // gaps // g.alignment * g.alignment for index in range(layout.count)]
 
 
 def _limits(

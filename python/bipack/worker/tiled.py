@@ -35,6 +35,9 @@ counts. Useful pixels: 128×128 0.91, 256×256 1.09, 512×512 1.19, full-width b
 540 rows 1.23, whole 1.28. Hence full-width bands (they waste nothing sideways), and no more memory than they need.
 """
 
+MOST_COLUMNS = 64
+"""Columns of tiles that `auto` considers."""
+
 ReadTile = Callable[[slice, slice], Mapping[str, np.ndarray]]
 """Gives the model's inputs for rows and columns of the plate: pictures as float32 (1, channels, rows, columns), in the
 network's encoding; other inputs (amounts, latents) as they are."""
@@ -169,16 +172,14 @@ def _best_shape(geometry: TileGeometry, height: int, width: int, pixels: int) ->
     tall, wide = tiling.padded_size(height, width, geometry)
     lost = _lost(geometry)
     candidates = []
-    for columns in range(1, max(2, math.ceil(wide / least)) + 1):
+    for columns in range(1, min(MOST_COLUMNS, max(1, math.ceil(wide / least))) + 1):
         across = _share(wide, columns, lost[1], geometry.alignment, least)
-        rows = 1
-        room = max(least, pixels // across)
+        rows, room = 1, max(least, pixels // across)
         if room < tall:
-            rows = math.ceil((tall - lost[0]) / max(1, (room - lost[0]) // geometry.alignment * geometry.alignment))
-        shape = (_share(tall, rows, lost[0], geometry.alignment, least), across)
-        candidates.append(shape)
-        if math.prod(shape) <= pixels and columns > 4:
-            break
+            good = (room - lost[0] - geometry.alignment + 1) // geometry.alignment * geometry.alignment
+            rows = math.ceil((tall - lost[0]) / max(1, good))
+        candidates.append((_share(tall, rows, lost[0], geometry.alignment, least), across))
+    candidates.append((least, least))
     fitting = [shape for shape in candidates if math.prod(shape) <= pixels] or [min(candidates, key=math.prod)]
     return min(fitting, key=lambda shape: _computed(geometry, height, width, shape))
 
@@ -194,10 +195,9 @@ def _share(length: int, count: int, lost: int, alignment: int, least: int) -> in
 def _computed(geometry: TileGeometry, height: int, width: int, shape: tuple[int, int]) -> int:
     """Pixels that tiles of `shape` run through the model."""
     try:
-        tiles = tiling.plan(height, width, geometry, shape)
+        return tiling.computed(height, width, geometry, shape)
     except UsageError:
         return 1 << 62
-    return sum(math.prod(entry.shape) for entry in tiles)
 
 
 def _shrink(session: Session, tiles: list[Tile], chosen: int | None, error: OutOfMemory) -> None:

@@ -6,11 +6,10 @@ after `stand_in.start` gives the new ones.
 
 from __future__ import annotations
 
-from stand_in import api as _api
 from stand_in import module_names as _module_names
 from stand_in import session as _session
 
-globals().update(_module_names.names(_api, _session.current()))
+globals().update(_module_names.names(_session.current()))
 
 
 def __getattr__(name: str) -> object:

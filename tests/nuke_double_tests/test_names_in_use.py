@@ -9,8 +9,7 @@ from types import ModuleType
 
 import pytest
 import stand_in
-from stand_in import knobs as text_knobs
-from stand_in import script_parser
+from stand_in import knob_texts, script_parser
 
 ROOT = Path(__file__).resolve().parents[2]
 PYTHON = [ROOT / "init.py", ROOT / "menu.py", *sorted((ROOT / "python" / "bipack" / "host").glob("*.py"))]
@@ -35,7 +34,7 @@ def test_python_of_the_host(nuke_gui: ModuleType, path: Path) -> None:
 def test_python_in_gizmos(nuke_gui: ModuleType, path: Path) -> None:
     session = stand_in.current()
     session.loader.load(script_parser.parse_file(path), session.root, callbacks=False)
-    kinds = (text_knobs.PyScript_Knob, text_knobs.PythonKnob)
+    kinds = (knob_texts.PyScript_Knob, knob_texts.PythonKnob)
     texts = [k._value for n in session.every_node() for k in n.allKnobs() if isinstance(k, kinds) and k._value]
     unknown = [name for text in texts for name in names_of(text) if not hasattr(nuke_gui, name)]
     assert unknown == []

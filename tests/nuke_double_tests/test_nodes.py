@@ -191,6 +191,13 @@ def test_a_gizmo_becomes_a_group(nuke: ModuleType, plugin_path: Path) -> None:
     assert len(group.nodes()) == 4
 
 
+def test_a_clone_has_the_knobs_of_its_original(nuke: ModuleType) -> None:
+    node = nuke.nodes.Blur(size=3)
+    twin = nuke.clone(node)
+    twin["size"].setValue(8)
+    assert (node["size"].value(), node.clones(), twin.name()) == (8, 1, node.name())
+
+
 def test_gizmos_cannot_be_cloned(nuke: ModuleType, plugin_path: Path) -> None:
     with pytest.raises(RuntimeError, match="cannot be cloned"):
         nuke.clone(nuke.createNode("SoftGain"))

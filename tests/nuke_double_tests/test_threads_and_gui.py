@@ -81,9 +81,9 @@ def test_without_the_gui_nothing_runs_the_queue(nuke: ModuleType) -> None:
     assert isinstance(error, RuntimeError)
 
 
-@pytest.mark.parametrize("name", ["menu", "toolbar", "ask", "scriptNew", "zoom"])
+@pytest.mark.parametrize("name", ["menu", "toolbar", "ask", "scriptNew"])
 def test_gui_functions_fail_in_the_terminal(nuke: ModuleType, name: str) -> None:
-    arguments = () if name in ("scriptNew", "zoom") else ("Nodes",)
+    arguments = () if name == "scriptNew" else ("Nodes",)
     with pytest.raises(RuntimeError, match="terminal"):
         getattr(nuke, name)(*arguments)
 

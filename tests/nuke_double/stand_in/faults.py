@@ -10,7 +10,8 @@ from collections.abc import Iterator
 
 from .errors import NotEvaluated
 from .groups import Group
-from .knobs import EvalString_Knob, Knob, Link_Knob, PyScript_Knob, PythonKnob, Script_Knob, Unsupported_Knob
+from .knob_texts import EvalString_Knob, Link_Knob, PyScript_Knob, PythonKnob, Script_Knob
+from .knobs import Knob, Unsupported_Knob
 from .nodes import Node
 from .session import current
 

@@ -62,9 +62,6 @@ class Group(Node):
     def subgraphLocked(self) -> bool:
         return False
 
-    def expand(self) -> None:
-        raise NotImplementedError("the stand-in does not expand groups")
-
     def _child(self, name: str) -> Node | None:
         return next((node for node in self._nodes if node.name() == name), None)
 

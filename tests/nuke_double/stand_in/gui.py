@@ -115,9 +115,6 @@ class Menu(MenuItem):
         self._insert(item, -1)
         return item
 
-    def addAction(self, action: Any) -> None:
-        raise NotImplementedError("the stand-in has no Qt actions")
-
     def removeItem(self, name: str) -> None:
         self._items = [item for item in self._items if item._name != name]
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from . import knob_arrays, knob_choices, knobs
+from . import knob_arrays, knob_channels, knob_choices, knob_texts, knob_vectors, knobs
 from .knobs import Knob
 
 
@@ -48,44 +48,44 @@ def disable(name: str = "disable") -> Spec:
 
 
 def wh(name: str, default: float | Sequence[float] = 0.0) -> Spec:
-    return _array(knob_arrays.WH_Knob, name, default)
+    return _array(knob_vectors.WH_Knob, name, default)
 
 
 def scale(name: str, default: float | Sequence[float] = 1.0) -> Spec:
-    return _array(knob_arrays.Scale_Knob, name, default)
+    return _array(knob_vectors.Scale_Knob, name, default)
 
 
 def xy(name: str, default: Sequence[float] = (0.0, 0.0)) -> Spec:
-    return _array(knob_arrays.XY_Knob, name, default)
+    return _array(knob_vectors.XY_Knob, name, default)
 
 
 def xyz(name: str, default: Sequence[float] = (0.0, 0.0, 0.0)) -> Spec:
-    return _array(knob_arrays.XYZ_Knob, name, default)
+    return _array(knob_vectors.XYZ_Knob, name, default)
 
 
 def uv(name: str, default: Sequence[float] = (0.0, 0.0)) -> Spec:
-    return _array(knob_arrays.UV_Knob, name, default)
+    return _array(knob_vectors.UV_Knob, name, default)
 
 
 def box(name: str, default: Sequence[float] = (0.0, 0.0, 0.0, 0.0)) -> Spec:
-    return _array(knob_arrays.BBox_Knob, name, default)
+    return _array(knob_vectors.BBox_Knob, name, default)
 
 
 def color(name: str, default: float | Sequence[float] = 0.0) -> Spec:
-    return _array(knob_arrays.Color_Knob, name, default)
+    return _array(knob_vectors.Color_Knob, name, default)
 
 
 def acolor(name: str, default: float | Sequence[float] = 0.0) -> Spec:
-    return _array(knob_arrays.AColor_Knob, name, default)
+    return _array(knob_vectors.AColor_Knob, name, default)
 
 
 def chip(name: str, default: int = 0) -> Spec:
-    return _array(knob_arrays.ColorChip_Knob, name, default)
+    return _array(knob_vectors.ColorChip_Knob, name, default)
 
 
 def matrix(name: str, numbers: Sequence[float]) -> Spec:
     def make() -> Knob:
-        knob = knob_arrays.Matrix_Knob(name, name, len(numbers))
+        knob = knob_vectors.Matrix_Knob(name, name, len(numbers))
         for channel, number in zip(knob._channels, numbers, strict=True):
             channel.value = float(number)
         knob._defaults = [float(number) for number in numbers]
@@ -118,43 +118,43 @@ def _plain(cls: Any, name: str, *arguments: Any) -> Spec:
 
 
 def string(name: str, default: str = "") -> Spec:
-    return _plain(knobs.String_Knob, name, default)
+    return _plain(knob_texts.String_Knob, name, default)
 
 
 def evaluated(name: str, default: str = "") -> Spec:
-    return _plain(knobs.EvalString_Knob, name, default)
+    return _plain(knob_texts.EvalString_Knob, name, default)
 
 
 def multiline(name: str, default: str = "") -> Spec:
-    return _plain(knobs.Multiline_Eval_String_Knob, name, default)
+    return _plain(knob_texts.Multiline_Eval_String_Knob, name, default)
 
 
 def python(name: str) -> Spec:
-    return _plain(knobs.PythonKnob, name, "")
+    return _plain(knob_texts.PythonKnob, name, "")
 
 
 def file(name: str) -> Spec:
-    return _plain(knobs.File_Knob, name)
+    return _plain(knob_texts.File_Knob, name)
 
 
 def text(name: str) -> Spec:
-    return _plain(knobs.Text_Knob, name)
+    return _plain(knob_texts.Text_Knob, name)
 
 
 def button(name: str, script: str = "") -> Spec:
-    return _plain(knobs.Script_Knob, name, script)
+    return _plain(knob_texts.Script_Knob, name, script)
 
 
 def pybutton(name: str, script: str = "") -> Spec:
-    return _plain(knobs.PyScript_Knob, name, script)
+    return _plain(knob_texts.PyScript_Knob, name, script)
 
 
 def channel(name: str, default: str = "none") -> Spec:
-    return _channels(knob_choices.Channel_Knob, name, default)
+    return _channels(knob_channels.Channel_Knob, name, default)
 
 
 def mask(name: str, default: str = "all") -> Spec:
-    return _channels(knob_choices.ChannelMask_Knob, name, default)
+    return _channels(knob_channels.ChannelMask_Knob, name, default)
 
 
 def _channels(cls: Any, name: str, default: str) -> Spec:
@@ -167,19 +167,19 @@ def _channels(cls: Any, name: str, default: str) -> Spec:
 
 
 def format(name: str) -> Spec:
-    return _plain(knob_choices.Format_Knob, name)
+    return _plain(knob_channels.Format_Knob, name)
 
 
 def font(name: str) -> Spec:
-    return _plain(knob_choices.Font_Knob, name)
+    return _plain(knob_channels.Font_Knob, name)
 
 
 def axis(name: str) -> Spec:
-    return _plain(knob_arrays.Axis_Knob, name)
+    return _plain(knob_vectors.Axis_Knob, name)
 
 
 def views(name: str) -> Spec:
-    return _plain(knob_choices.MultiView_Knob, name)
+    return _plain(knob_channels.MultiView_Knob, name)
 
 
 def kept(name: str) -> Spec:
@@ -188,4 +188,4 @@ def kept(name: str) -> Spec:
 
 
 def obsolete(name: str) -> Spec:
-    return _plain(knobs.Obsolete_Knob, name)
+    return _plain(knob_texts.Obsolete_Knob, name)

@@ -17,6 +17,7 @@ from .groups import Gizmo, Group
 from .knobs import Knob, Unsupported_Knob
 from .nodes import Node
 from .script_parser import AddLayer, CloneBlock, EndGroup, KnobLine, NodeBlock, Push, Script, SetStack, Version
+from .session_graph import NOT_SHARED
 
 if TYPE_CHECKING:
     from .session import Session
@@ -241,12 +242,9 @@ class _Run:
             self._node(NodeBlock(block.node_class, block.knobs, block.line))
             self.variables[block.reference] = self.level.stack[-1] if self.level.stack else None
             return
-        twin = self.session.instantiate(original._node_class, self.level.group)
-        own = {"xpos", "ypos", "selected"}
-        twin._knobs = {name: (twin._knobs[name] if name in own else knob) for name, knob in original._knobs.items()}
-        original._clones += 1
+        twin = self.session.twin(original, self.level.group)
         for line in block.knobs:
-            if line.name in own:
+            if line.name in NOT_SHARED:
                 self._read(twin, line)
         inputs = next((knob.value.text for knob in block.knobs if knob.name == "inputs"), "1")
         self._connect(twin, inputs, block.line)

@@ -3,42 +3,54 @@
 from __future__ import annotations
 
 import sys
-from types import ModuleType
 from typing import Any
 
-from . import curves, formats, frames, groups, gui, knob_arrays, knob_choices, knobs, nodes, saver, user_knobs
-from . import session as sessions
+from . import (
+    api,
+    api_interface,
+    curves,
+    formats,
+    frames,
+    groups,
+    gui,
+    knob_arrays,
+    knob_channels,
+    knob_choices,
+    knob_texts,
+    knob_vectors,
+    knobs,
+    nodes,
+    saver,
+    session_graph,
+    user_knobs,
+)
 from .channels import Layer
 from .session import Session
 
-KNOBS = (
-    knobs.Knob, knobs.String_Knob, knobs.EvalString_Knob, knobs.Multiline_Eval_String_Knob, knobs.File_Knob,
-    knobs.Password_Knob, knobs.Text_Knob, knobs.Tab_Knob, knobs.BeginTabGroup_Knob, knobs.EndTabGroup_Knob,
-    knobs.Obsolete_Knob, knobs.Script_Knob, knobs.PyScript_Knob, knobs.PythonKnob, knobs.PyCustom_Knob, knobs.Link_Knob,
-    knob_arrays.Array_Knob, knob_arrays.Double_Knob, knob_arrays.Unsigned_Knob, knob_arrays.Int_Knob,
-    knob_arrays.Boolean_Knob, knob_arrays.Disable_Knob, knob_arrays.XY_Knob, knob_arrays.XYZ_Knob, knob_arrays.WH_Knob,
-    knob_arrays.Scale_Knob, knob_arrays.UV_Knob, knob_arrays.BBox_Knob, knob_arrays.Color_Knob, knob_arrays.AColor_Knob,
-    knob_arrays.ColorChip_Knob, knob_arrays.Axis_Knob, knob_choices.Enumeration_Knob,
-    knob_choices.EditableEnumeration_Knob, knob_choices.CascadingEnumeration_Knob, knob_choices.Radio_Knob,
-    knob_choices.Bitmask_Knob, knob_choices.OneView_Knob, knob_choices.Pulldown_Knob, knob_choices.Channel_Knob,
-    knob_choices.ChannelMask_Knob, knob_choices.Format_Knob, knob_choices.Font_Knob, knob_choices.MultiView_Knob,
-)  # fmt: skip
+KNOB_MODULES = (knobs, knob_texts, knob_arrays, knob_vectors, knob_choices, knob_channels)
+OWN = {"Unsupported_Knob", "Matrix_Knob", "Colorspace_Knob"}  # the stand-in's, under other names in Nuke
+KNOBS = tuple(
+    found
+    for module in KNOB_MODULES
+    for found in vars(module).values()
+    if isinstance(found, type) and found.__module__ == module.__name__ and issubclass(found, knobs.Knob)
+    if found.__name__ not in OWN
+)
 CLASSES = (
     *KNOBS, nodes.Node, nodes.BackdropNode, nodes.Viewer, groups.Group, groups.Gizmo, groups.LiveGroup, groups.Precomp,
     groups.Root, formats.Format, formats.Box, frames.FrameRange, frames.FrameRanges, curves.AnimationCurve,
     curves.AnimationKey, Layer, gui.Menu, gui.MenuItem, gui.ProgressTask, gui.Undo,
 )  # fmt: skip
 FUNCTIONS = (
-    "root", "toNode", "exists", "thisNode", "thisKnob", "thisClass", "thisGroup", "thisParent", "thisRoot", "thisView",
-    "allNodes", "selectedNodes", "selectedNode", "selectAll", "createNode", "canCreateNode", "delete", "clone",
-    "scriptOpen", "scriptReadFile", "scriptReadText", "scriptSource", "scriptSave", "scriptSaveAs", "scriptClear",
-    "scriptClose", "scriptNew", "scriptName", "script_directory", "nodePaste", "nodeCopy", "modified", "execute",
-    "render", "executeMultiple", "executing", "cancel", "frame", "sample", "filename", "expression", "expr", "tcl",
-    "value", "numvalue", "executeInMainThread", "executeInMainThreadWithResult", "message", "ask", "tprint", "error",
-    "warning", "debug", "critical", "pluginAddPath", "pluginAppendPath", "pluginPath", "pluginExists", "plugins",
-    "load", "menu", "toolbar", "formats", "addFormat", "views", "layers", "channels", "getReadFileKnob", "knobDefault",
-    "animation", "dependencies", "dependentNodes", "show", "autoplace", "zoom", "activeViewer", "undo", "memory",
-    "waitForThreadsToFinish", "usingOcio", "licenseInfo",
+    "root", "toNode", "exists", "thisNode", "thisKnob", "thisClass", "thisGroup", "thisParent", "thisRoot",
+    "thisView", "allNodes", "selectedNodes", "selectedNode", "selectAll", "createNode", "canCreateNode", "delete",
+    "clone", "scriptOpen", "scriptReadFile", "scriptReadText", "scriptSource", "scriptSave", "scriptSaveAs",
+    "scriptClear", "scriptClose", "scriptNew", "scriptName", "script_directory", "nodePaste", "nodeCopy", "modified",
+    "execute", "render", "executeMultiple", "executing", "cancel", "frame", "sample", "filename", "expression",
+    "expr", "tcl", "value", "numvalue", "executeInMainThread", "executeInMainThreadWithResult", "message", "ask",
+    "tprint", "error", "warning", "debug", "critical", "pluginAddPath", "pluginAppendPath", "pluginPath",
+    "pluginExists", "plugins", "load", "menu", "toolbar", "formats", "addFormat", "views", "layers", "channels",
+    "getReadFileKnob", "dependencies", "dependentNodes", "show", "autoplace", "activeViewer", "usingOcio",
 )  # fmt: skip
 FLAGS = {
     "DISABLED": knobs.DISABLED, "NO_ANIMATION": knobs.NO_ANIMATION, "DO_NOT_WRITE": knobs.DO_NOT_WRITE,
@@ -49,8 +61,8 @@ FLAGS = {
 CONSTANTS = {
     **FLAGS,
     "TABKNOB": 0, "TABBEGINGROUP": 1, "TABBEGINCLOSEDGROUP": 2, "TABENDGROUP": -1,
-    "EXPRESSIONS": sessions.EXPRESSIONS, "INPUTS": sessions.INPUTS, "HIDDEN_INPUTS": sessions.HIDDEN_INPUTS,
-    "LINKINPUTS": sessions.LINKINPUTS,
+    "EXPRESSIONS": session_graph.EXPRESSIONS, "INPUTS": session_graph.INPUTS,
+    "HIDDEN_INPUTS": session_graph.HIDDEN_INPUTS, "LINKINPUTS": session_graph.LINKINPUTS,
     "TO_SCRIPT": saver.TO_SCRIPT, "TO_VALUE": saver.TO_VALUE, "WRITE_ALL": saver.WRITE_ALL,
     "WRITE_NON_DEFAULT_ONLY": saver.WRITE_NON_DEFAULT_ONLY, "WRITE_USER_KNOB_DEFS": saver.WRITE_USER_KNOB_DEFS,
     "REPLACE": 1, "VIEW_NAMES": 2,
@@ -69,11 +81,11 @@ for _number, _class in user_knobs.CLASSES.items():
     setattr(KnobType, "eKnobType" + _class.__name__, _number)
 
 
-def names(api: ModuleType, running: Session) -> dict[str, Any]:
+def names(running: Session) -> dict[str, Any]:
     """Everything that the module holds for this session."""
     major, minor, release = running.version
-    found: dict[str, Any] = {name: getattr(api, name) for name in FUNCTIONS}
-    found.update(api.callback_functions())
+    found: dict[str, Any] = {name: getattr(api, name, None) or getattr(api_interface, name) for name in FUNCTIONS}
+    found.update(api_interface.callback_functions())
     found.update((cls.__name__, cls) for cls in CLASSES)
     found.update(CONSTANTS)
     found.update(

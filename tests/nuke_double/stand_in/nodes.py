@@ -362,7 +362,7 @@ class Node:
             self._knobs[knob._name] = knob
 
     def _attach_default_tab(self) -> None:
-        from .knobs import Tab_Knob
+        from .knob_texts import Tab_Knob
 
         if "User" not in self._knobs:
             self._attach(Tab_Knob("User", "User"))

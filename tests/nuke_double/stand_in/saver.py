@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from . import tcl, user_knobs
 from .groups import Gizmo, Group
-from .knobs import ALWAYS_SAVE, DO_NOT_WRITE, Knob, Link_Knob, Password_Knob, Tab_Knob, Text_Knob
+from .knob_texts import Link_Knob, Password_Knob, Tab_Knob, Text_Knob
+from .knobs import ALWAYS_SAVE, DO_NOT_WRITE, Knob
 from .nodes import Node
 
 if TYPE_CHECKING:

@@ -5,48 +5,48 @@
 
 from __future__ import annotations
 
-from . import knob_arrays, knob_choices, knobs, tcl
+from . import knob_arrays, knob_channels, knob_choices, knob_texts, knob_vectors, knobs, tcl
 from .animation import Channel
 from .errors import ScriptError
 from .knobs import FLAG_NAMES, HIDDEN, STARTLINE, Knob
 from .tcl import Word, split_list
 
 CLASSES: dict[int, type[Knob]] = {
-    1: knobs.String_Knob,
-    2: knobs.File_Knob,
+    1: knob_texts.String_Knob,
+    2: knob_texts.File_Knob,
     3: knob_arrays.Int_Knob,
     4: knob_choices.Enumeration_Knob,
     6: knob_arrays.Boolean_Knob,
     7: knob_arrays.Double_Knob,
-    10: knob_choices.ChannelMask_Knob,
-    11: knob_choices.Channel_Knob,
-    12: knob_arrays.XY_Knob,
-    13: knob_arrays.XYZ_Knob,
-    14: knob_arrays.WH_Knob,
-    15: knob_arrays.BBox_Knob,
-    17: knob_choices.Format_Knob,
-    18: knob_arrays.Color_Knob,
-    19: knob_arrays.AColor_Knob,
-    20: knobs.Tab_Knob,
-    22: knobs.PyScript_Knob,
-    26: knobs.Text_Knob,
-    30: knob_arrays.UV_Knob,
-    32: knobs.Script_Knob,
+    10: knob_channels.ChannelMask_Knob,
+    11: knob_channels.Channel_Knob,
+    12: knob_vectors.XY_Knob,
+    13: knob_vectors.XYZ_Knob,
+    14: knob_vectors.WH_Knob,
+    15: knob_vectors.BBox_Knob,
+    17: knob_channels.Format_Knob,
+    18: knob_vectors.Color_Knob,
+    19: knob_vectors.AColor_Knob,
+    20: knob_texts.Tab_Knob,
+    22: knob_texts.PyScript_Knob,
+    26: knob_texts.Text_Knob,
+    30: knob_vectors.UV_Knob,
+    32: knob_texts.Script_Knob,
     35: knob_choices.Pulldown_Knob,
-    41: knobs.Link_Knob,
-    43: knobs.Multiline_Eval_String_Knob,
-    52: knobs.PyCustom_Knob,
-    61: knobs.Password_Knob,
+    41: knob_texts.Link_Knob,
+    43: knob_texts.Multiline_Eval_String_Knob,
+    52: knob_texts.PyCustom_Knob,
+    61: knob_texts.Password_Knob,
     78: knob_arrays.Array_Knob,
     68: knob_choices.CascadingEnumeration_Knob,
     83: knob_choices.Radio_Knob,
 }
 IDS: dict[type[Knob], int] = {cls: number for number, cls in CLASSES.items()}
-IDS[knobs.EvalString_Knob] = 43
+IDS[knob_texts.EvalString_Knob] = 43
 IDS[knob_choices.EditableEnumeration_Knob] = 4
 
 _SINGLE = {"l", "t", "T", "n"}
-_DEFAULT_ON = {knobs.Script_Knob, knobs.PyScript_Knob, knob_arrays.Boolean_Knob}
+_DEFAULT_ON = {knob_texts.Script_Knob, knob_texts.PyScript_Knob, knob_arrays.Boolean_Knob}
 
 
 def read(word: Word, strict: bool, source: str) -> Knob:
@@ -116,14 +116,14 @@ def _set_option(knob: Knob, key: str, value: Word, source: str) -> None:
     elif key == "t":
         knob._tooltip = value.text
     elif key == "n":
-        if isinstance(knob, knobs.Tab_Knob):
+        if isinstance(knob, knob_texts.Tab_Knob):
             knob._kind = int(value.text)
         elif isinstance(knob, knob_arrays.Array_Knob):
             count = int(value.text)
             knob._channels, knob._defaults = [Channel() for _ in range(count)], [0.0] * count
-    elif isinstance(knob, knobs.Link_Knob):
+    elif isinstance(knob, knob_texts.Link_Knob):
         knob._link = value.text
-    elif isinstance(knob, (knobs.Text_Knob, knobs.String_Knob)):
+    elif isinstance(knob, (knob_texts.Text_Knob, knob_texts.String_Knob)):
         knob._value = value.text
     else:
         knob._read(value, source)

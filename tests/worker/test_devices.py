@@ -168,8 +168,8 @@ def test_tensorrt_keeps_its_engines_and_falls_back_to_cuda_for_what_it_lacks(mac
     machine(FakeDriver(("RTX 4090",)))
     (first, options), (second, _) = devices.provider_options(Choice(TENSORRT, 0), "ab" * 32, "fp16")
     assert (first, second) == ("TensorrtExecutionProvider", "CUDAExecutionProvider")
-    assert options["trt_fp16_enable"] == "1"
-    assert options["trt_engine_cache_enable"] == options["trt_timing_cache_enable"] == "1"
+    assert options["trt_fp16_enable"] == "True"
+    assert options["trt_engine_cache_enable"] == options["trt_timing_cache_enable"] == "True"
     assert os.path.isdir(options["trt_engine_cache_path"])
     assert options["trt_engine_cache_path"].startswith(os.environ["BIPACK_CACHE"])
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import os
 import threading
 import time
 from pathlib import Path
@@ -16,7 +17,7 @@ from bipack import card as cards
 from bipack.card import Geometry, ModelCard, Port
 from bipack.catalog import Located, locate
 from bipack.errors import Cancelled, GpuUnavailable, MissingInput, ModelRefused, UsageError
-from bipack.worker import bare_card, devices, runtime
+from bipack.worker import bare_card, devices, runtime, trial
 from bipack.worker.buffers import Buffers
 from bipack.worker.devices import CUDA, Choice
 from bipack.worker.graph import analyse
@@ -165,6 +166,27 @@ def test_a_graph_that_cannot_be_followed_is_tried_out(tmp_path: Path) -> None:
     x = b.op("DepthToSpace", b.conv(x, 3, 12, strides=[2, 2], kernel=4, pads=[1] * 4), blocksize=2)
     session = opened(b.model(x), tmp_path)
     assert (session.facts.tiling, session.facts.scale, session.facts.multiple) == ("whole", 1, 2)
+
+
+def test_a_file_beyond_two_gigabytes_is_refused_unread(tmp_path: Path) -> None:
+    path = tmp_path / "huge.onnx"
+    path.touch()
+    os.truncate(path, 1 << 31)
+    assert "the limit is 2 GB" in refusal(path)
+
+
+def test_a_model_that_never_ends_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trial, "SECONDS", 0.5)
+    go_on = onnx.helper.make_node("Identity", ["condition"], ["again"])
+    step = onnx.helper.make_node("Sin", ["before"], ["after"])
+    truth = onnx.helper.make_tensor_value_info("again", onnx.TensorProto.BOOL, [])
+    picture = [onnx.helper.make_tensor_value_info(n, onnx.TensorProto.FLOAT, None) for n in ("before", "after")]
+    count = onnx.helper.make_tensor_value_info("count", onnx.TensorProto.INT64, [])
+    condition = onnx.helper.make_tensor_value_info("condition", onnx.TensorProto.BOOL, [])
+    body = onnx.helper.make_graph([go_on, step], "body", [count, condition, picture[0]], [truth, picture[1]])
+    b = Builder()
+    model = b.model(b.op("Loop", "", b.const(True, np.bool_), "input", body=body))
+    assert "did not finish" in refusal(graphs.save(model, tmp_path / "net.onnx"))
 
 
 # -- card against graph ----------------------------------------------------------------------------------------------

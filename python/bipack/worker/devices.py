@@ -235,13 +235,14 @@ def tensorrt_options(index: int, sha256: str, precision: str) -> dict[str, str]:
     """TensorRT: engines and timings are kept, since building one takes minutes."""
     folder = engine_folder(index, sha256, precision)
     os.makedirs(folder, exist_ok=True)
+    # This provider takes the words True and False only, CUDA takes 1 and 0 too.
     return {
         "device_id": str(index),
-        "trt_engine_cache_enable": "1",
+        "trt_engine_cache_enable": "True",
         "trt_engine_cache_path": folder,
-        "trt_timing_cache_enable": "1",
+        "trt_timing_cache_enable": "True",
         "trt_timing_cache_path": os.path.dirname(folder),
-        "trt_fp16_enable": "1" if precision == "fp16" else "0",
+        "trt_fp16_enable": "True" if precision == "fp16" else "False",
     }
 
 

@@ -72,6 +72,8 @@ def create(data: bytes, name: str, choice: Choice, sha256: str, precision: str, 
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.use_deterministic_compute = True
+    # Between runs the cores belong to reading, encoding and writing, not to threads that wait for work.
+    options.add_session_config_entry("session.force_spinning_stop", "1")
     if choice.provider != CPU:
         _preload(runtime)
     try:

@@ -13,7 +13,7 @@ import logging
 import os
 import threading
 from collections.abc import Iterator, Mapping
-from fractions import Fraction
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,7 @@ from bipack import settings
 from bipack.card import ModelCard
 from bipack.catalog import Located
 from bipack.errors import Cancelled, GpuUnavailable, ModelRefused, UsageError
-from bipack.worker import bare_card, devices, model_file, runtime
+from bipack.worker import bare_card, devices, model_file, runtime, trial
 from bipack.worker.buffers import Buffers
 from bipack.worker.devices import CPU, Choice
 from bipack.worker.graph import GraphFacts, analyse
@@ -32,7 +32,6 @@ log = logging.getLogger(__name__)
 
 PRECISIONS = ("auto", "fp32", "fp16")
 _CANCEL_POLL_SECONDS = 0.02
-_TRIAL_SECONDS = 30
 _ELEMENTS = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(double)": np.float64}
 
 
@@ -179,6 +178,11 @@ class Session:
     @property
     def tile_budget(self) -> int:
         """Bytes that one tile's run may take."""
+        return devices.tile_budget(self._choice) if self.provider == CPU else self._gpu_budget
+
+    @cached_property
+    def _gpu_budget(self) -> int:
+        """Asked once, before the first run: what the runtime then holds is no less free for tiles."""
         return devices.tile_budget(self._choice)
 
     def run(
@@ -222,7 +226,7 @@ class Session:
     def settle(self, located: Located) -> None:
         """Complete the facts and settle the card. Raises ModelRefused when they do not go together."""
         if self.facts.scale is None:
-            self._try_sizes()
+            self.facts = trial.learn(self.facts, self.run, self.name)
         scale = self.facts.scale
         if scale is None or scale.denominator != 1:
             found = "no picture" if scale is None else f"a picture of {float(scale):g} times the plate's size"
@@ -277,61 +281,6 @@ class Session:
         except runtime.runtime_errors() as error:
             shapes_text = ", ".join("×".join(map(str, array.shape)) for array in feeds.values())
             raise runtime.running_error(error, self.name, shapes_text) from error
-
-    def _try_sizes(self) -> None:
-        """Learn scale and size multiple by running: for graphs that the analysis cannot follow."""
-        fixed = self.facts.fixed
-        sizes = [64] if None not in fixed else [65, 66, 68, 72, 80, 96, 64, 224]
-        too_long = threading.Event()
-        timer = threading.Timer(_TRIAL_SECONDS, too_long.set)
-        timer.daemon = True
-        timer.start()
-        try:
-            for multiple, size in zip((1, 2, 4, 8, 16, 32, 64, 224), sizes):
-                if self._try_size((fixed[0] or size, fixed[1] or size), multiple, too_long):
-                    return
-        except Cancelled:
-            raise ModelRefused(
-                f"Model {self.name!r} did not finish a small picture in {_TRIAL_SECONDS} s. It cannot be used."
-            ) from None
-        finally:
-            timer.cancel()
-
-    def _try_size(self, shape: tuple[int, int], multiple: int, too_long: threading.Event) -> bool:
-        feeds = {entry.name: np.zeros(_trial_shape(entry, shape), np.float32) for entry in self.facts.inputs}
-        try:
-            results = self.run(feeds, too_long)
-        except (ModelRefused, OutOfMemory):
-            log.debug("Model %s does not run at %s", self.name, shape)
-            return False
-        self._learn(results, shape, multiple)
-        # A size that the graph rounds off is no size that it was made for.
-        return self.facts.scale is not None and self.facts.scale.denominator == 1
-
-    def _learn(self, results: dict[str, np.ndarray], shape: tuple[int, int], multiple: int) -> None:
-        facts = self.facts
-        pictures = [(name, array) for name, array in results.items() if array.ndim == 4]
-        scale, outputs = None, facts.outputs
-        if pictures:
-            array = pictures[0][1]
-            scales = {Fraction(size, plate) for size, plate in zip(array.shape[2:], shape)}
-            scale = scales.pop() if len(scales) == 1 else None
-            outputs = tuple(
-                dataclasses.replace(entry, channels=results[entry.name].shape[1], picture=True)
-                if results[entry.name].ndim == 4
-                else entry
-                for entry in facts.outputs
-            )
-        multiple = 1 if None not in facts.fixed else multiple
-        self.facts = dataclasses.replace(
-            facts, scale=scale, outputs=outputs, multiple=multiple, minimum=multiple, alignment=multiple
-        )
-
-
-def _trial_shape(entry: Any, plate: tuple[int, int]) -> tuple[int, ...]:
-    if entry.picture:
-        return (1, entry.channels or 3, *plate)
-    return tuple(size or 1 for size in entry.shape)
 
 
 def _numpy_type(text: str) -> Any:

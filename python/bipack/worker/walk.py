@@ -23,6 +23,9 @@ from bipack.worker.rules import IN_PLACE, RULES
 
 STANDARD_DOMAINS = ("", "ai.onnx", "com.microsoft")
 
+_MALFORMED = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError)
+"""What a rule runs into when attributes or dimensions of a node are missing or of the wrong kind."""
+
 
 class Node:
     """One operation of the graph, with its attributes decoded."""
@@ -181,6 +184,9 @@ class Walk:
             results = rule(self, node, inputs)
         except Irregular as reason:
             self.whole.append(f"{node.label}: {reason}")
+            return opaque
+        except _MALFORMED as error:
+            self.whole.append(f"{node.label} is not formed as it should be ({type(error).__name__})")
             return opaque
         for value in results:
             for part in (part for dim in value.dims for part in dim) if isinstance(value, Field) else ():

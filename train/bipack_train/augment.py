@@ -34,8 +34,9 @@ class Augment:
     bend: float = 1.5
     """Size of a smooth random bend, in pixels; 0 = none."""
 
-    flip: bool = True
-    """Mirror left and right. Off where the light must keep its side."""
+    flip: float = 0.0
+    """Share of crops that are mirrored left to right. A shot is never mirrored, so learning it both ways costs half;
+    for models that must work on any shot it is 0.5."""
 
     light: float = 0.8
     """Share of crops whose light is changed."""
@@ -77,7 +78,7 @@ def cut(pair: Pair, x: int, y: int, side: int, rng: np.random.Generator, how: Au
         crop = _plain(planes, pair.matte, x, y, side)
     else:
         crop = _warped(planes, pair.matte, _map(x, y, side, rng, how, grow))
-    if how.flip and rng.random() < 0.5:
+    if rng.random() < how.flip:
         crop = Crop(*(np.ascontiguousarray(part[:, ::-1]) for part in (crop.before, crop.after, crop.matte)))
     return crop
 
@@ -138,21 +139,18 @@ def _span(values: Pixels, size: int) -> tuple[int, int]:
     return low, high
 
 
-def transplant(crop: Crop, donor: Crop, rng: np.random.Generator) -> Crop:
+def transplant(crop: Crop, donor: Crop, gain: Pixels, rng: np.random.Generator) -> Crop:
     """Lay the marks of `donor` over `crop`; the truth stays that of `crop`.
 
     Half of them as something opaque that keeps its own color, half as a filter that scales what is below: paint and
-    tape are of the first kind, pencil, ink and shadows of the second. Turned by a multiple of 90 degrees at random.
+    tape are of the first kind, pencil, ink and shadows of the second. `gain` (3,) is how much brighter the frame of
+    `crop` is than the donor's. Donors are mirrored at random, for wires hang as they hang and must not lie down.
     """
-    turns = int(rng.integers(4))
-    donor_before, donor_after, donor_matte = (
-        np.rot90(part, turns) for part in (donor.before, donor.after, donor.matte)
-    )
+    rows, columns = (slice(None, None, int(step)) for step in rng.choice((-1, 1), 2))
+    donor_before, donor_after, donor_matte = (part[rows, columns] for part in (donor.before, donor.after, donor.matte))
     frames = crop.before.shape[-1] // 3
     clean = np.tile(donor_after, (1, 1, frames))
     if rng.random() < 0.5:
-        local = crop.after.mean((0, 1)) + 0.05
-        gain = np.clip(local / (donor_after.mean((0, 1)) + 0.05), 0.6, 1.6)
         strength = np.clip(np.abs(donor_before - clean).max(-1) * 6.0, 0.0, 1.0) * donor_matte
         marked = crop.before + strength[..., None] * (donor_before * np.tile(gain, frames) - crop.before)
     else:

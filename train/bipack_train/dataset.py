@@ -74,14 +74,18 @@ class PairPool:
         self.sampling = sampling
         self.seed = seed
         self.points = [_points(pair.matte) for pair in pairs]
+        self.levels = [_level(pair) for pair in pairs]
 
     def crop(self, step: int, index: int) -> Crop:
         """Crop number `index` of step `step`."""
         rng = np.random.default_rng([self.seed, step, index])
         how = self.sampling.augment
-        crop = self._cut(rng, rng.random() < self.sampling.on_edit)
-        if rng.random() < how.transplant:
-            crop = augment.transplant(crop, self._cut(rng, True), rng)
+        laid_over = rng.random() < how.transplant
+        # Under transplanted marks every place of every frame teaches, not only where the artist happened to paint.
+        number, crop = self._cut(rng, not laid_over and rng.random() < self.sampling.on_edit)
+        if laid_over:
+            other, donor = self._cut(rng, True)
+            crop = augment.transplant(crop, donor, self.levels[number] / self.levels[other], rng)
         if rng.random() < how.light:
             crop = augment.relight(crop, rng, how)
         return crop
@@ -96,20 +100,26 @@ class PairPool:
             _tensor([crop.matte[..., None] for crop in crops]),
         )
 
-    def _cut(self, rng: np.random.Generator, on_edit: bool) -> Crop:
+    def _cut(self, rng: np.random.Generator, on_edit: bool) -> tuple[int, Crop]:
+        """(number of the pair, a crop of it)."""
         number = int(rng.integers(len(self.pairs)))
         pair, points, side = self.pairs[number], self.points[number], self.sampling.side
         if on_edit:
             y, x = points[int(rng.integers(len(points)))] + rng.integers(-side // 3, side // 3 + 1, 2)
         else:
             y, x = rng.integers(pair.matte.shape)
-        return augment.cut(pair, int(x), int(y), side, rng, self.sampling.augment)
+        return number, augment.cut(pair, int(x), int(y), side, rng, self.sampling.augment)
 
 
 def _unpacked(pair: Pair) -> Pair:
     copy = replace(pair, before=pair.before.astype(np.float32), after=pair.after.astype(np.float32))
     copy.around = tuple(plane.astype(np.float32) for plane in pair.around)
     return copy
+
+
+def _level(pair: Pair) -> NDArray[np.float32]:
+    """Mean encoded brightness of each channel, (3,)."""
+    return np.asarray(pair.after[::4, ::4].astype(np.float32).mean(axis=(0, 1)) + 0.05)
 
 
 def _points(matte: NDArray[np.uint8]) -> NDArray[np.int64]:

@@ -89,6 +89,7 @@ def test_helper_writes_stay_disabled_and_render_all_leaves_them_alone(gui: Scene
     gui.press(node, "cook_range")
     assert node.node("CookPlate")["disable"].value()
     assert node.node("CookMatte")["disable"].value()
+    assert node.node("CookPlate")["file"].value() == "", "a farm submitter would collect it as an input"
 
 
 def test_other_layers_and_alpha_are_the_plates_own(gui: Scene, identity: str) -> None:

@@ -156,6 +156,27 @@ def test_a_node_below_goes_stale_with_the_one_above(gui: Scene, gain: str) -> No
     assert check(gui, second) == f"stale: 1001-1003 ({first.name()} changed)"
 
 
+def test_keys_and_expressions_above_are_the_same_recipe_on_every_frame(gui: Scene, gain: str) -> None:
+    first = gui.bipack(gui.plate(), gain)
+    first["mix"].setExpression("(frame - 1000) / 3")
+    grade = gui.nuke.nodes.Grade(inputs=[first])
+    grade["disable"].setExpression("frame > 1002")
+    second = gui.bipack(grade, gain)
+    gui.press(second, "cook_range")
+    assert gui.session.messages == []
+    for frame in (1001, 1003):
+        gui.nuke.frame(frame)
+        assert check(gui, second) == "fresh: 1001-1003"
+
+
+def test_knobs_of_a_node_that_is_off_do_not_matter(cooked: tuple[Scene, Any, Any]) -> None:
+    scene, node, grade = cooked
+    grade["disable"].setValue(True)
+    scene.press(node, "cook_range")
+    grade["multiply"].setValue(4.0)
+    assert check(scene, node) == "fresh: 1001-1003"
+
+
 def test_a_copy_shows_and_continues_the_frames_of_its_original(cooked: tuple[Scene, Any, Any]) -> None:
     scene, node, grade = cooked
     node.selectOnly()

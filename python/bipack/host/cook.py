@@ -15,13 +15,14 @@ import threading
 import time
 from collections import deque
 from dataclasses import dataclass
-from typing import Any, Callable, Deque, Dict, List, Protocol, Sequence, Set
+from typing import Any, Callable, Deque, Dict, List, Optional, Protocol, Sequence, Set
 
 from bipack import messages
 from bipack.client import Worker
 from bipack.errors import BipackError, Cancelled
 from bipack.frames import format_frames
 from bipack.host import exr, inputs
+from bipack.host.cache import CookFolder
 from bipack.host.node import BipackNode
 
 log = logging.getLogger(__name__)
@@ -95,10 +96,9 @@ class Cook:
         finally:
             self._stop_jobs()
             shutil.rmtree(self._preparation.inputs, ignore_errors=True)
-            if self.done:
-                # The node may be gone by now, which must not hide why the cook ended.
-                with contextlib.suppress(BipackError):
-                    self._show()
+            # The node may be gone by now, which must not hide why the cook ended.
+            with contextlib.suppress(BipackError):
+                self._touch(inputs.finish)
 
     # -- Nuke's side -------------------------------------------------------------------------------------------------
 
@@ -126,9 +126,10 @@ class Cook:
                 self._report.progress(self._fraction(), f"{self._name}: waiting for Nuke to finish another render")
                 time.sleep(_RETRY_SECONDS)
 
-    def _show(self) -> None:
+    def _touch(self, call: Callable[[BipackNode, CookFolder, Optional[int]], None]) -> None:
+        """Run `inputs.show` or `inputs.finish` for this cook."""
         folder, scale = self._preparation.folder, self._preparation.chosen.scale
-        self._on_main(lambda: inputs.show(self._node, folder, scale))
+        self._on_main(lambda: call(self._node, folder, scale))
         self._shown_at = time.monotonic()
 
     # -- the worker's side -------------------------------------------------------------------------------------------
@@ -167,7 +168,7 @@ class Cook:
         self._remove_inputs(job.frame)
         self._tell(job.frame, 0.0)
         if time.monotonic() - self._shown_at > _SHOW_SECONDS:
-            self._show()
+            self._touch(inputs.show)
 
     def _remove_inputs(self, finished: int) -> None:
         """Free the disk of inputs that no later frame of this cook needs."""

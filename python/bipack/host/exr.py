@@ -40,6 +40,12 @@ def prepare_write(write: Any, pattern: str, channels: str, depth: str) -> None:
     _choose_raw_space(write)
 
 
+def forget(write: Any) -> None:
+    """Leave no path in a helper Write."""
+    with no_undo():
+        _set(write, "file", "")
+
+
 def render(write: Any, pattern: str, frame: int, views: Sequence[str]) -> None:
     """Run a helper Write, set up for `pattern`, for one frame in full resolution; leave script and Write as they were.
 

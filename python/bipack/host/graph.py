@@ -41,7 +41,7 @@ def inputs_of(node: Any) -> List[Any]:
         group = parent_of(node)
         found = group.input(int(node["number"].value())) if group is not None else None
         return [found] if found is not None else []
-    if _is_off(node):
+    if is_off(node):
         first = node.input(0)
         return [first] if first is not None else []
     if is_bipack(node):
@@ -101,7 +101,7 @@ def needs(target: Any, frames: Iterable[int], window_of: WindowOf) -> List[Need]
         name = node.fullName()
         own, is_warped = wanted.get(name, frozenset()), warped.get(name, False)
         asked: Optional[FrozenSet[int]] = own
-        if is_bipack(node) and not _is_off(node):
+        if is_bipack(node) and not is_off(node):
             bipack = BipackNode(node)
             if is_warped:
                 first, last = bipack.cook_range()
@@ -111,7 +111,7 @@ def needs(target: Any, frames: Iterable[int], window_of: WindowOf) -> List[Need]
             offsets, plate_frames = window_of(bipack), plate_range(bipack)
             asked = frozenset(needed for frame in own for needed in window(frame, offsets, plate_frames))
             is_warped = False
-        elif not _is_off(node):
+        elif not is_off(node):
             asked = _asked_of_inputs(node, own)
         for source in inputs_of(node):
             key = source.fullName()
@@ -133,7 +133,7 @@ def plate_range(node: BipackNode) -> Tuple[int, int]:
 
 def shifts_time(nodes: Iterable[Any]) -> bool:
     """True when any of `nodes` may show a source's other frame than the current one."""
-    return any(node.Class() in TIME_NODES and not _is_off(node) for node in nodes)
+    return any(node.Class() in TIME_NODES and not is_off(node) for node in nodes)
 
 
 def _asked_of_inputs(node: Any, frames: FrozenSet[int]) -> Optional[FrozenSet[int]]:
@@ -157,8 +157,10 @@ def _asked_of_inputs(node: Any, frames: FrozenSet[int]) -> Optional[FrozenSet[in
     return None
 
 
-def _is_off(node: Any) -> bool:
-    return _is_on(node, "disable")
+def is_off(node: Any) -> bool:
+    """True for a node that is switched off on every frame; one that is switched by an expression or keys counts."""
+    knob = node.knob("disable")
+    return bool(knob is not None and not varies(knob) and knob.value())
 
 
 def _is_on(node: Any, knob: str) -> bool:

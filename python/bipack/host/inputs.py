@@ -128,6 +128,13 @@ def write(node: BipackNode, preparation: Preparation, frame: int, done: List[int
     return FrameOrder(frame, knobs.settings_at(node, preparation.chosen, frame), sources)
 
 
+def finish(node: BipackNode, folder: CookFolder, scale: Optional[int]) -> None:
+    """Show what was made, and let the helper Writes forget paths that farm submitters would collect as inputs."""
+    show(node, folder, scale)
+    for name in (PLATE_WRITE, MATTE_WRITE):
+        exr.forget(node.inner(name))
+
+
 def show(node: BipackNode, folder: CookFolder, scale: Optional[int]) -> None:
     """Let the node show what is in `folder` by now; with no `scale` known it is taken from the frames."""
     present = folder.frames()

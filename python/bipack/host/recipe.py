@@ -122,13 +122,18 @@ def _own_facts(node: BipackNode, chosen: model.ChosenModel) -> Dict[str, str]:
         if found is None:
             facts[f"setting {knob.name}"] = str(knob.default)
         else:
-            facts[f"setting {knob.name}"] = found.toScript() if graph.varies(found) else str(found.value())
+            facts[f"setting {knob.name}"] = _saved(found)
     if node.matte is not None and chosen.takes_matte:
         facts["matte channel"] = str(node.inner(INSIDE_MATTE)["maskChannel"].value())
     root = nuke.root()
     color = [str(root.knob(name).value()) for name in _COLOR_KNOBS if root.knob(name) is not None]
     facts["color management"] = " ".join(color)
     return facts
+
+
+def _saved(knob: Any) -> str:
+    """A knob's value, or its keys and expressions: the same on whatever frame the script is."""
+    return str(knob.toScript() if graph.varies(knob) else knob.value())
 
 
 # -- facts of the comp above -----------------------------------------------------------------------------------------
@@ -138,7 +143,9 @@ def _node_text(node: Any) -> List[Any]:
     """All that `node` itself adds to the picture, the pictures of its inputs aside."""
     kind = node.Class()
     used = [node.input(index) is not None for index in range(node.inputs())]
-    if is_bipack(node) and not BipackNode(node).is_disabled():
+    if graph.is_off(node):
+        return ["off"]
+    if is_bipack(node):
         return [used, *_bipack_text(BipackNode(node))]
     if kind == "Write" and not _is_reading(node):
         return [kind]
@@ -157,7 +164,7 @@ def _bipack_text(node: BipackNode) -> List[Any]:
     except BipackError as error:
         # It cannot be cooked as it stands; that is said when it is its turn, not when this node's status is asked for.
         facts = str(error)
-    after = [str(node.value(name)) for name in _DOWNSTREAM_KNOBS if node.has(name)]
+    after = [_saved(node.group[name]) for name in _DOWNSTREAM_KNOBS if node.has(name)]
     inside = [node.inner(name) for name in (LAYER_ONLY, INSIDE_MATTE)]
     return [node.tool, facts, after, [shaping_knobs(found) for found in inside]]
 
@@ -177,6 +184,8 @@ def _linked(node: Any) -> List[Any]:
 
 def _files_of(node: Any) -> List[Tuple[str, bool]]:
     """Files that `node` reads, each with whether frame n reads file n."""
+    if graph.is_off(node):
+        return []
     if is_bipack(node):
         return [(str(BipackNode(node).inner(RESULT_READ)["file"].value() or ""), True)]
     if node.Class() == "Write" and not _is_reading(node):

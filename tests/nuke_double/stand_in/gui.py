@@ -128,33 +128,46 @@ class Menu(MenuItem):
         self._items.insert(len(self._items) if index < 0 else index, item)
 
 
+class Progress:
+    """What was seen of one progress bar; it outlives the bar, for tests."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._progress = 0
+        self._messages: list[str] = []
+        self._seen: list[int] = []
+        self._closed = False
+
+
 class ProgressTask:
-    """nuke.ProgressTask: a bar with a message and a cancel button; gone when the object is deleted."""
+    """nuke.ProgressTask: a bar with a message and a cancel button; it closes when the object is deleted."""
 
     def __init__(self, name: str) -> None:
         from .session import current
 
         _need_text(name)
-        self._name = name
-        self._progress = 0
-        self._messages: list[str] = []
-        self._seen: list[int] = []
         self._session = current()
-        self._session.progress_tasks.append(self)
+        self._record = Progress(name)
+        self._session.progress_tasks.append(self._record)
+
+    def __del__(self) -> None:
+        record = getattr(self, "_record", None)
+        if record is not None:
+            record._closed = True
 
     def setProgress(self, percent: int) -> None:
         if not isinstance(percent, int) or isinstance(percent, bool):
             raise TypeError(f"an integer is required (got type {type(percent).__name__})")
-        self._progress = percent
-        self._seen.append(percent)
+        self._record._progress = percent
+        self._record._seen.append(percent)
 
     def setMessage(self, message: str) -> None:
         _need_text(message)
-        self._messages.append(message)
+        self._record._messages.append(message)
 
     def isCancelled(self) -> bool:
         cancel = self._session.cancel_progress
-        return bool(cancel(self) if callable(cancel) else cancel)
+        return bool(cancel(self._record) if callable(cancel) else cancel)
 
 
 class Undo:

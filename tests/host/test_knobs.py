@@ -188,3 +188,12 @@ def test_a_model_that_is_not_installed_here_stays_chosen(
     assert loaded["model"].value() == "tidy"
     assert "No model is called 'tidy'" in other.status(loaded)
     assert card_knobs(loaded) == ["card_gain"]
+
+
+def test_text_knobs_may_hold_tcl_and_windows_paths(gui: Scene, model: Callable[..., str]) -> None:
+    node = gui.bipack(gui.plate(), model("one"))
+    ours = gui.host("node").BipackNode(node)
+    node["cache"].setValue("[join {/mnt shots} /]/cache")
+    assert ours.text("cache") == "/mnt/shots/cache"
+    node["cache"].setValue(r"D:\new\top")
+    assert ours.text("cache") == r"D:\new\top"

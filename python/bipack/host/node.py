@@ -7,7 +7,7 @@ knob `bipack_tool`, whatever file its body came from, so that scripts open and c
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import Any, Iterator, List, Optional, Tuple
+from typing import Any, Iterator, Optional, Tuple
 
 import nuke
 
@@ -67,7 +67,9 @@ class BipackNode:
         found = self.group.knob(knob)
         if found is None:
             raise UsageError(f"{self.name} lacks its knob {knob!r}. Make the node anew from the Bipack menu.")
-        return str(found.evaluate() if hasattr(found, "evaluate") else found.value() or "").strip()
+        plain = str(found.value() or "")
+        # Only where there is Tcl: evaluating would eat the backslashes of a Windows path.
+        return str(found.evaluate() or "").strip() if "[" in plain else plain.strip()
 
     def set(self, knob: str, value: Any) -> None:
         """Set a knob when it is there and differs; not an undo step, not a change that the user made."""
@@ -118,12 +120,6 @@ class BipackNode:
 def is_bipack(node: Any) -> bool:
     """True for a node of ours."""
     return node is not None and node.knob(TOOL) is not None
-
-
-def all_bipack() -> List[BipackNode]:
-    """Every Bipack node of the script, in groups too."""
-    with nuke.root():
-        return [BipackNode(node) for node in nuke.allNodes(recurseGroups=True) if is_bipack(node)]
 
 
 def script_path() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import io
 import struct
 import sys
@@ -383,3 +384,20 @@ def test_other_threads_keep_printing_while_a_damaged_frame_is_read(tmp_path, mon
     assert printed.is_set()
     assert said.getvalue() == "protocol\n"
     assert sys.stdout is said
+
+
+def test_zip_is_written_at_the_fast_level(tmp_path: Path) -> None:
+    """The level is set through the library's C interface; a later level would give a smaller file of other bytes."""
+    random = np.random.default_rng(0)
+    pixels = (np.linspace(0, 1, 256 * 256).reshape(256, 256) + random.normal(0, 0.01, (256, 256))).astype(np.float16)
+    window = Box.of_size(256, 256)
+    frame = Frame([Part({"Y": pixels}, window, window)])
+    exr_io.write(str(tmp_path / "ours.exr"), frame)
+    level = ctypes.CDLL(OpenEXR.__file__).exr_set_default_zip_compression_level
+    try:
+        level(9)
+        exr_io.write(str(tmp_path / "hard.exr"), frame)
+    finally:
+        level(exr_io.ZIP_LEVEL)
+    assert (tmp_path / "hard.exr").stat().st_size < (tmp_path / "ours.exr").stat().st_size
+    np.testing.assert_array_equal(exr_io.read(str(tmp_path / "ours.exr"), CAP).parts[0].channels["Y"], pixels)

@@ -155,6 +155,9 @@ def _scaled_channel(part: Part, name: str, stored: Stored, scale: int) -> Stored
     height, width = stored.shape[0] * scale, stored.shape[1] * scale
     if stored.dtype == np.uint32 or layers.is_data(part, name):
         return resample.resize_nearest(stored, width, height)
+    if stored.size and stored.min() == stored.max():
+        # A solid alpha, the commonest of all, stays solid whatever the kernel.
+        return np.full((height, width), stored.flat[0])
     linear = stored.astype(np.float32)
     low, high = -np.inf, np.inf
     if transfer.is_alpha(name) and np.isfinite(stored).all():

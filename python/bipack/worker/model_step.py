@@ -142,7 +142,8 @@ class Picture:
         Where the model gave its input back bit for bit, the plate itself.
         """
         decoded = color.decode(result) if self._is_encoded else result
-        block = np.ascontiguousarray(decoded.transpose(1, 2, 0))
+        # A view: each channel stays in one piece, which is how the canvas takes it.
+        block = decoded.transpose(1, 2, 0)
         if scale == 1:
             seen = np.ascontiguousarray(self._seen[0][:, window[0], window[1]])
             same = np.ascontiguousarray(result).view(np.uint32) == seen.view(np.uint32)

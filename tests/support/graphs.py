@@ -205,3 +205,19 @@ def half(model: Any) -> Any:
     for entry in [*twin.graph.input, *twin.graph.output]:
         entry.type.tensor_type.elem_type = TensorProto.FLOAT16
     return twin
+
+
+def half_weights(model: Any) -> Any:
+    """`model` with its weights stored as fp16 behind Cast nodes; inputs and outputs stay fp32."""
+    twin = onnx.ModelProto()
+    twin.CopyFrom(model)
+    casts = []
+    for tensor in list(twin.graph.initializer):
+        if tensor.data_type == TensorProto.FLOAT:
+            array, name = numpy_helper.to_array(tensor).astype(np.float16), tensor.name
+            tensor.CopyFrom(numpy_helper.from_array(array, f"{name}_half"))
+            casts.append(helper.make_node("Cast", [f"{name}_half"], [name], to=TensorProto.FLOAT))
+    nodes = [*casts, *twin.graph.node]
+    del twin.graph.node[:]
+    twin.graph.node.extend(nodes)
+    return twin

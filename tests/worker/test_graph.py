@@ -381,10 +381,20 @@ def test_analysis_takes_a_path_bytes_or_a_model(tmp_path: Any) -> None:
     assert analyse(path) == analyse(model.SerializeToString()) == analyse(model)
 
 
-def test_weights_are_not_decoded_for_the_analysis(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_weights_are_not_decoded_for_the_analysis(monkeypatch: pytest.MonkeyPatch, wrapped: bool) -> None:
     model = graphs.plain_sr(layers=6)
+    if wrapped:
+        model = graphs.half_weights(model)
     decoded: list[int] = []
     to_array = onnx.numpy_helper.to_array
     monkeypatch.setattr(onnx.numpy_helper, "to_array", lambda tensor: decoded.append(1) or to_array(tensor))
-    assert analyse(model).tiling == "exact"
+    assert (analyse(model).tiling, analyse(model).halo) == ("exact", around(6))
     assert not decoded
+
+
+def test_malformed_nodes_are_a_reason_and_no_crash() -> None:
+    for kind in ("MaxPool", "DepthToSpace", "Concat", "Reshape", "Conv", "Slice", "Resize", "Gather", "Pad"):
+        b = Builder()
+        facts = facts_of(b.op(kind, "input"), b)
+        assert facts.tiling == "whole" and kind in facts.reasons[0]

@@ -23,6 +23,9 @@ from bipack.worker.rules import IN_PLACE, RULES
 
 STANDARD_DOMAINS = ("", "ai.onnx", "com.microsoft")
 
+_LAZY = ("Cast", "Identity")
+"""Done to weights only when their values are asked for: a half-precision file casts every one of them."""
+
 _MALFORMED = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError)
 """What a rule runs into when attributes or dimensions of a node are missing or of the wrong kind."""
 
@@ -201,8 +204,14 @@ class Walk:
     def _fold(self, node: Node, inputs: list[Value | None]) -> list[Value]:
         constants = [value for value in inputs if isinstance(value, Const)]
         from_shape = any(value.from_shape for value in constants)
+        if node.operation in _LAZY and not from_shape:
+            weight = constants[0]
+            cast = Const(lambda: fold.evaluate(node, [weight.array])[0], weight.shape)
+            self.network.folded[node.outputs[0]] = cast
+            return [cast]
         try:
-            arrays = fold.evaluate(node, [value.array if isinstance(value, Const) else None for value in inputs])
+            with np.errstate(all="ignore"):
+                arrays = fold.evaluate(node, [value.array if isinstance(value, Const) else None for value in inputs])
         except fold.TooLarge:
             self.whole.append(f"{node.label} makes a table of the size of the picture")
             return [Opaque() for _ in node.outputs]

@@ -95,9 +95,9 @@ class PairPool:
         count = self.sampling.batch if count is None else count
         crops = [self.crop(step, first + index) for index in range(count)]
         return Batch(
-            _tensor([crop.before for crop in crops]),
-            _tensor([crop.after for crop in crops]),
-            _tensor([crop.matte[..., None] for crop in crops]),
+            tensor([crop.before for crop in crops]),
+            tensor([crop.after for crop in crops]),
+            tensor([crop.matte[..., None] for crop in crops]),
         )
 
     def _cut(self, rng: np.random.Generator, on_edit: bool) -> tuple[int, Crop]:
@@ -130,7 +130,7 @@ def _points(matte: NDArray[np.uint8]) -> NDArray[np.int64]:
     return found[:: max(1, len(found) // MAX_POINTS)]
 
 
-def _tensor(parts: list[NDArray[np.float32]]) -> Tensor:
+def tensor(parts: list[NDArray[np.float32]]) -> Tensor:
     """(N, H, W, C) arrays as an (N, C, H, W) tensor that is channels-last in memory."""
     return torch.from_numpy(np.stack(parts)).permute(0, 3, 1, 2)
 

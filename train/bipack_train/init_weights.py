@@ -60,7 +60,7 @@ def net_of(source: str) -> PaintFixNet:
                 if "pickle" in str(error):
                     raise
                 continue
-            if weights["stem.weight"].shape[1] == 12 * frames:
+            if weights["finder.stem.weight"].shape[1] == 12 * frames:
                 net = PaintFixNet(size, frames)
                 net.load_state_dict(weights)
                 return net.eval()
@@ -85,9 +85,8 @@ def _fitted(weights: dict[str, Tensor], label: str, size: str, frames: int) -> d
     wanted = net.state_dict()
     weights = {name.removeprefix("net."): value for name, value in weights.items() if "adversary." not in name}
     if set(weights) == set(wanted):
-        stem = weights["stem.weight"]
-        if stem.shape[1] < wanted["stem.weight"].shape[1] and stem.shape[0] == wanted["stem.weight"].shape[0]:
-            weights["stem.weight"] = _widened(stem, frames)
+        for name in ("finder.stem.weight", "mender.stem.weight"):
+            weights[name] = _widened(weights[name], wanted[name])
         if all(weights[name].shape == value.shape for name, value in wanted.items()):
             return weights
     raise ModelRefused(
@@ -96,9 +95,10 @@ def _fitted(weights: dict[str, Tensor], label: str, size: str, frames: int) -> d
     )
 
 
-def _widened(stem: Tensor, frames: int) -> Tensor:
-    """A first layer for more frames: pixel_unshuffle keeps the four pixels of a channel together, frame by frame."""
-    width, known = stem.shape[0], stem.shape[1]
-    wide = torch.zeros(width, 12 * frames, *stem.shape[2:])
-    wide[:, :known] = stem
+def _widened(stem: Tensor, wanted: Tensor) -> Tensor:
+    """A first layer for more frames, where `stem` is one for fewer; the planes of further frames come last."""
+    if stem.shape[0] != wanted.shape[0] or stem.shape[1] >= wanted.shape[1]:
+        return stem
+    wide = torch.zeros_like(wanted)
+    wide[:, : stem.shape[1]] = stem
     return wide

@@ -55,6 +55,9 @@ class Loss:
     matte: float = 3.0
     """Weight of the cross-entropy of the matte."""
 
+    guided: float = 0.6
+    """Part of the run over which the mender is shown the true matte ever less often, down to every second crop."""
+
 
 @dataclass(frozen=True)
 class HoldOut:
@@ -134,7 +137,8 @@ def check(settings: PairsRecipe, path: str = "the pairs recipe") -> PairsRecipe:
 
     require(settings.size in SIZES, f"size is {settings.size!r}; choose one of {', '.join(SIZES)}")
     schedule, sampling = settings.schedule, settings.sampling
-    multiple = 2 ** len(SIZES[settings.size].widths)
+    shape = SIZES[settings.size]
+    multiple = 2 ** max(len(shape.finder.widths), len(shape.mender.widths))
     require(
         sampling.side % multiple == 0 and sampling.side >= 2 * multiple,
         f"sampling.side is {sampling.side}; a multiple of {multiple} from {2 * multiple} on is needed",

@@ -288,7 +288,7 @@ def take_step(run: Run, model: nn.Module, batch: Batch) -> Row:
     before, after, matte = (part.to(run.device, non_blocking=True) for part in (batch.before, batch.after, batch.matte))
     fast = fast_type(run.device) if not progress.precise(schedule) else None
     with torch.autocast(run.device.type, torch.bfloat16, enabled=fast is not None):
-        fixed, logit = model(before)
+        fixed, logit = model(before, _shown_matte(run, matte))
     change_loss, matte_loss = losses(settings.loss, fixed, logit, after, matte)
     loss = change_loss + matte_loss
     if run.adversary is not None and progress.done(schedule) >= progress.finish_to - settings.adversary.share:
@@ -306,6 +306,17 @@ def take_step(run: Run, model: nn.Module, batch: Batch) -> Row:
             "start afresh; the last checkpoint was kept."
         )
     return Row(progress.step, progress.seconds, total, change, edge, rate)
+
+
+def _shown_matte(run: Run, matte: Tensor) -> Tensor:
+    """The matte that the mender is given: the true one while the finder is new, later for half of the crops.
+
+    A finder that has been trained before needs no such help. -1 stands for the finder's own.
+    """
+    done = run.progress.done(run.settings.schedule) / run.progress.finish_to
+    share = 0.5 if run.base_model else max(0.5, 1.0 - done / run.settings.loss.guided)
+    own = torch.rand(matte.shape[0], 1, 1, 1).to(matte.device) >= share
+    return torch.where(own, torch.full_like(matte, -1.0), matte)
 
 
 def losses(weights: paintfix.Loss, fixed: Tensor, logit: Tensor, after: Tensor, matte: Tensor) -> tuple[Tensor, Tensor]:

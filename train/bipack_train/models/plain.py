@@ -4,12 +4,13 @@ Two choices make it cheap and safe. While training, every inner convolution is a
 expanded 1x1-3x3 pair and the identity), which descends faster than a bare one; because they are linear, they are one
 3x3 kernel at any moment, so the branches cost almost nothing even in training and nothing in the exported graph. And
 the network predicts only the difference to the plate repeated pixel by pixel: an upsample without overshoot, exact at
-the frame's border and at any brightness, so that colour and HDR values survive whatever the network thinks of them.
+the frame's border and at any brightness, so that color and HDR values survive whatever the network thinks of them.
 
 Enlarging sharpens, and beside a lamp that is 50,000 times as bright as its surroundings a little too much sharpening is
 a halo brighter than the lamp. So the finished network holds its result near the range of the nine plate pixels around
 it: as far beyond it as that range is wide in ordinary pictures, which is no limit at all in practice, and hardly beyond
-it where the range is that of a light source. While training the limit is off, so that every pixel teaches.
+it where the range is that of a light source. There it also keeps the light of every plate pixel, so that glints stay as
+bright as they were. While training the limit is off, so that every pixel teaches.
 
 Receptive field: one plate pixel per convolution on each side, so a tile overlap of `depth` pixels is exact.
 """
@@ -22,9 +23,10 @@ import torch
 import torch.nn.functional as functional
 from torch import Tensor, nn
 
+from bipack.imaging.color import LOG_SCALE
+
 SLOPE = 0.1
 """Negative slope of LeakyReLU. ReLU died in trials; PReLU is not fused into the convolution by ONNX Runtime."""
-
 
 LIMIT_FROM, LIMIT_FULL = 1.0, 1.5
 """Encoded brightness or contrast from which the limit closes in, and where it is tight (linear 1 and 3.1)."""
@@ -34,6 +36,9 @@ LIMIT_FLAT = 0.03
 
 LIMIT_TIGHT = 0.006
 """Freedom beside lights, encoded; above 1 it is 1.4 % of the light."""
+
+DARKEST = 1e-30
+"""Least light, relative to the brightest neighbour, that the balance of a block counts with."""
 
 
 class BranchedConv(nn.Module):
@@ -110,7 +115,7 @@ class PlainNet(nn.Module):
         if difference.dtype != plate.dtype:  # bfloat16 inside autocast; a cast without need would end up in the graph
             difference = difference.to(plate.dtype)
         result: Tensor = repeat_pixels(plate, self.scale) + self.shuffle(difference)
-        return limit(result, plate, self.scale) if self.limited else result
+        return hold_lights(result, plate, self.scale) if self.limited else result
 
     def fused(self) -> PlainNet:
         """A copy for export and inference: branches folded into plain convolutions, the limit on when enlarging."""
@@ -137,7 +142,7 @@ class _HalfBody(nn.Module):
         """As PlainNet.forward, float32 in and out."""
         difference: Tensor = self.shuffle(self.body(plate.half())).float()
         result = repeat_pixels(plate, self.scale) + difference
-        return limit(result, plate, self.scale) if self.limited else result
+        return hold_lights(result, plate, self.scale) if self.limited else result
 
 
 def repeat_pixels(plate: Tensor, scale: int) -> Tensor:
@@ -147,12 +152,14 @@ def repeat_pixels(plate: Tensor, scale: int) -> Tensor:
     return functional.interpolate(plate, scale_factor=float(scale), mode="nearest")
 
 
-def limit(result: Tensor, plate: Tensor, scale: int) -> Tensor:
-    """Hold an enlarged picture near the range of the 3x3 plate pixels around each of its pixels.
+def hold_lights(result: Tensor, plate: Tensor, scale: int) -> Tensor:
+    """Keep an enlarged picture true to its plate beside lights, where a little sharpening is a lot of light.
 
-    `result` (N, C, H*scale, W*scale) and `plate` (N, C, H, W) are encoded. The freedom beyond that range is the range
-    itself while everything in it lies below LIMIT_FROM, and shrinks to LIMIT_TIGHT towards LIMIT_FULL. Values of any
-    size pass: the bounds come from the plate.
+    `result` (N, C, H*scale, W*scale) and `plate` (N, C, H, W) are encoded. Near lights each block of result pixels is
+    brought to the light of its plate pixel, so that a glint is not dimmed by being spread; then every pixel is held
+    near the range of the 3x3 plate pixels around it: as far beyond it as that range is wide while everything in it lies
+    below LIMIT_FROM, and LIMIT_TIGHT beyond it from LIMIT_FULL on. Values of any size pass: all bounds come from the
+    plate.
     """
     highest = functional.max_pool2d(plate, 3, stride=1, padding=1)
     lowest = -functional.max_pool2d(-plate, 3, stride=1, padding=1)
@@ -161,4 +168,9 @@ def limit(result: Tensor, plate: Tensor, scale: int) -> Tensor:
     ordinary = ((LIMIT_FULL - strongest) / (LIMIT_FULL - LIMIT_FROM)).clamp(0.0, 1.0)
     freedom = ordinary * contrast.clamp(min=LIMIT_FLAT) + LIMIT_TIGHT
     lower, upper = repeat_pixels(lowest - freedom, scale), repeat_pixels(highest + freedom, scale)
-    return torch.minimum(torch.maximum(result, lower), upper)
+    held = torch.minimum(torch.maximum(result, lower), upper)
+    # Light relative to the brightest neighbour: the exponential never overflows, in half precision neither.
+    light = functional.avg_pool2d(torch.exp((held - upper) / LOG_SCALE), scale)
+    missing = plate - (highest + freedom) - LOG_SCALE * torch.log(light.clamp(min=DARKEST))
+    held = held + repeat_pixels((1.0 - ordinary) * missing, scale)
+    return torch.minimum(torch.maximum(held, lower), upper)

@@ -6,6 +6,7 @@ import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -82,6 +83,23 @@ def test_cooked_inputs_are_removed_and_results_stay(gui: Scene, identity: str) -
         "out.1003.exr",
         "recipe.json",
     ]
+
+
+def test_nuke_renders_the_next_plate_while_the_worker_has_a_frame(
+    gui: Scene, identity: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cook = gui.host("cook").Cook
+    submit, waiting = cook._submit, []
+
+    def counted(self: Any, order: Any) -> None:
+        waiting.append([job.frame for job in self._jobs])
+        submit(self, order)
+
+    monkeypatch.setattr(cook, "_submit", counted)
+    gui.press(gui.bipack(gui.plate(frames=range(1001, 1006)), identity), "cook_range")
+    assert waiting[0] == []
+    assert [1001] in waiting, "the second frame was rendered before the first was finished"
+    assert max(len(frames) for frames in waiting) == 1, "no more than one frame waits beside the one at work"
 
 
 def test_helper_writes_stay_disabled_and_render_all_leaves_them_alone(gui: Scene, identity: str) -> None:

@@ -98,3 +98,12 @@ def test_a_long_chain_is_walked_without_recursion(terminal: Scene, identity: str
     terminal.nuke.scriptReadText("push 0\n" + "".join(f"Dot {{\n name Dot{index}\n}}\n" for index in range(1100)))
     terminal.nuke.toNode("Dot0").setInput(0, node)
     assert len(needs(terminal, terminal.nuke.toNode("Dot1099"), [1])) == 1
+
+
+def test_a_finishing_gizmo_is_a_group_like_any_other(terminal: Scene, identity: str) -> None:
+    node = terminal.bipack(terminal.plate(), identity)
+    finish = terminal.nuke.createNode("BipackEqualizer")
+    finish.setInput(0, node)
+    second = terminal.bipack(finish, identity)
+    assert list(needs(terminal, terminal.write(second), [1])) == [node.name(), second.name()]
+    assert terminal.host("state").outlook(terminal.host("node").BipackNode(second)).recipe.digest

@@ -193,7 +193,7 @@ def test_a_model_that_is_not_installed_here_stays_chosen(
 def test_text_knobs_may_hold_tcl_and_windows_paths(gui: Scene, model: Callable[..., str]) -> None:
     node = gui.bipack(gui.plate(), model("one"))
     ours = gui.host("node").BipackNode(node)
-    node["cache"].setValue("[join {/mnt shots} /]/cache")
-    assert ours.text("cache") == "/mnt/shots/cache"
+    node["model_file"].setValue("[join {/mnt shots} /]/model.onnx")
+    assert ours.text("model_file") == "/mnt/shots/model.onnx"
     node["cache"].setValue(r"D:\new\top")
     assert ours.text("cache") == r"D:\new\top"

@@ -16,12 +16,12 @@ import nuke
 from bipack.client import Worker
 from bipack.errors import BipackError, UsageError
 from bipack.host import cache, inputs, knobs, running, status
-from bipack.host.node import BipackNode, script_path
+from bipack.host.node import LOADED, BipackNode, script_path
 
 log = logging.getLogger(__name__)
 
 _QUIET_KNOBS = frozenset(
-    ["xpos", "ypos", "selected", "name", "label", "status", "frames_on_disk", "version", "show", "factor", knobs.LOADED]
+    ["xpos", "ypos", "selected", "name", "label", "status", "frames_on_disk", "version", "show", "factor", LOADED]
 )
 _LOADING_KNOBS = frozenset(["model", "model_file", "layer"])
 

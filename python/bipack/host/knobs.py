@@ -17,6 +17,7 @@ from bipack.host.graph import varies
 from bipack.host.node import (
     INSIDE_MATTE,
     LAYER_ONLY,
+    LOADED,
     MATTE_WRITE,
     MODEL_FILE_CHOICE,
     MODEL_KNOB_PREFIX,
@@ -24,9 +25,6 @@ from bipack.host.node import (
     BipackNode,
     no_undo,
 )
-
-LOADED = "bipack_loaded"
-"""Hidden knob: name and hash of the model that the knobs were made from."""
 
 _CLASSES = {
     "float": "Double_Knob",

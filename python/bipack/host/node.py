@@ -1,7 +1,8 @@
 """What a Bipack node is to the rest of the host code: a Group with known knobs outside and known nodes inside.
 
-The gizmos are text; this module is the one place that knows the names in them. A node is recognised by its hidden
-knob `bipack_tool`, whatever file its body came from, so that scripts open and cook where no gizmo file is installed.
+The gizmos are text; this module is the one place that knows the names in them. A node that cooks a model is recognised
+by its hidden knob `bipack_loaded`, whatever file its body came from, so that scripts open and cook where no gizmo file
+is installed. The finishing gizmos have none: to all that is here they are groups of Nuke's own nodes.
 """
 
 from __future__ import annotations
@@ -14,7 +15,10 @@ import nuke
 from bipack.errors import UsageError
 
 TOOL = "bipack_tool"
-"""Hidden knob that marks our nodes; its value is the gizmo's name."""
+"""Hidden knob with the gizmo's name."""
+
+LOADED = "bipack_loaded"
+"""Hidden knob that marks our nodes: name and hash of the model that the knobs of its card were made for."""
 
 PLATE_WRITE = "CookPlate"
 MATTE_WRITE = "CookMatte"
@@ -68,8 +72,9 @@ class BipackNode:
         if found is None:
             raise UsageError(f"{self.name} lacks its knob {knob!r}. Make the node anew from the Bipack menu.")
         plain = str(found.value() or "")
-        # Only where there is Tcl: evaluating would eat the backslashes of a Windows path.
-        return str(found.evaluate() or "").strip() if "[" in plain else plain.strip()
+        # Only where there is Tcl: evaluating would eat the backslashes of a Windows path. Plain string knobs cannot.
+        has_tcl = "[" in plain and hasattr(found, "evaluate")
+        return str(found.evaluate() or "" if has_tcl else plain).strip()
 
     def set(self, knob: str, value: Any) -> None:
         """Set a knob when it is there and differs; not an undo step, not a change that the user made."""
@@ -118,8 +123,8 @@ class BipackNode:
 
 
 def is_bipack(node: Any) -> bool:
-    """True for a node of ours."""
-    return node is not None and node.knob(TOOL) is not None
+    """True for a node of ours that cooks a model."""
+    return node is not None and node.knob(LOADED) is not None
 
 
 def script_path() -> str:

@@ -87,10 +87,53 @@ def test_what_was_read_is_written_and_read_the_same(opened: Callable[[str], Modu
     assert stand_in.current().saver.script() == first
 
 
+BROKEN = """version 9.0 v1
+Constant {
+ inputs 0
+ name Source
+}
+Blur {
+ label "one { too many
+ size 5
+ name Soft
+}
+Group {
+ name G
+ help "never closed
+}
+ Input {
+  inputs 0
+  name In
+ }
+ Output {
+  name Out
+ }
+end_group
+"""
+
+
+def test_braces_that_do_not_match_are_an_error_or_read_by_lines(
+    start_nuke: Callable[..., ModuleType], tmp_path: Path
+) -> None:
+    path = tmp_path / "broken.nk"
+    path.write_text(BROKEN)
+    with pytest.raises(stand_in.ScriptError, match="missing"):
+        start_nuke().scriptReadFile(str(path))
+    nuke = start_nuke(strict=False)
+    nuke.scriptReadFile(str(path))
+    assert inputs_of(nuke.toNode("Soft")) == ["Source"]
+    assert inputs_of(nuke.toNode("G")) == ["Soft"]
+    assert inputs_of(nuke.toNode("G.Out")) == ["In"]
+    assert "missing" in stand_in.current().problems[0].message
+    assert len(stand_in.current().problems) > 1
+
+
 def test_the_reader_of_folders_counts_and_fails(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert read_files.main([str(FILES)]) == 0
     assert "2 files, 0 failed" in capsys.readouterr().out
     (tmp_path / "broken.gizmo").write_text("Blur {\n size {5\n")
-    assert read_files.main([str(tmp_path)]) == 1
+    assert read_files.main([str(tmp_path)]) == 0
+    assert "missing close-brace" in capsys.readouterr().out
+    assert read_files.main(["--strict", str(tmp_path)]) == 1
     assert "FAILED" in capsys.readouterr().out
     assert read_files.main(["--strict", str(FILES / "comp.nk")]) == 1

@@ -232,6 +232,13 @@ def test_lenient_mode_reads_other_peoples_files_and_keeps_what_it_does_not_know(
     assert [problem.line for problem in stand_in.current().problems] == [4, 6, 19]
 
 
+def test_lenient_mode_writes_unknown_knobs_back(start_nuke: Callable[..., ModuleType]) -> None:
+    nuke = start_nuke(strict=False)
+    nuke.scriptReadText("NoOp {\n inputs 0\n name N\n addUserKnob {77 odd l Odd p 1}\n odd {4 5}\n}\n")
+    text = stand_in.current().saver.script()
+    assert " addUserKnob {77 odd l Odd p 1}\n odd {4 5}\n" in text
+
+
 def test_lenient_mode_runs_no_callbacks_of_foreign_files(start_nuke: Callable[..., ModuleType]) -> None:
     nuke = start_nuke(strict=False)
     nuke.scriptReadText('NoOp {\n inputs 0\n onCreate "raise RuntimeError"\n name N\n}\n')

@@ -280,6 +280,7 @@ class Unsupported_Knob(Knob):
     def __init__(self, name: str, label: str | None = None) -> None:
         super().__init__(name, label)
         self._raw: Word | None = None
+        self._line = ""
 
     def Class(self) -> str:
         return "Knob"

@@ -7,7 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import script_parser
+from .errors import ScriptError
+from .forgiving import parse_by_lines
+from .loader import Problem
 from .script_parser import Script
+from .tcl import decode
 
 if TYPE_CHECKING:
     from .nodes import Node
@@ -17,7 +21,7 @@ if TYPE_CHECKING:
 def open_script(session: Session, path: str) -> None:
     """nuke.scriptOpen: onCreate of the root comes after its nodes, then onScriptLoad."""
     session.require_main_thread("scriptOpen")
-    script = _parsed(path)
+    script = _parsed(session, path)
     clear(session)
     session.root._knobs["name"]._value = path  # type: ignore[attr-defined]
     _load(session, script, with_root=True)
@@ -31,7 +35,7 @@ def open_script(session: Session, path: str) -> None:
 def read_file(session: Session, path: str) -> list[Node]:
     """nuke.scriptReadFile: the nodes of a file into the current group; its Root block is left aside."""
     session.require_main_thread("scriptReadFile")
-    return _load(session, _parsed(path))
+    return _load(session, _parsed(session, path))
 
 
 def read_text(session: Session, text: str) -> list[Node]:
@@ -43,7 +47,7 @@ def read_text(session: Session, text: str) -> list[Node]:
 def paste(session: Session, path: str) -> list[Node]:
     """nuke.nodePaste: connected to the selected node; afterwards only the new nodes are selected."""
     session.require_main_thread("nodePaste")
-    script = script_parser.parse(session.clipboard, "clipboard") if path == "%clipboard%" else _parsed(path)
+    script = script_parser.parse(session.clipboard, "clipboard") if path == "%clipboard%" else _parsed(session, path)
     group = session.current_group()
     selected = [node for node in group._nodes if node.isSelected()]
     made = _load(session, script, top=selected[-1] if selected else None)
@@ -100,10 +104,17 @@ def clear(session: Session) -> None:
     session._groups.clear()
 
 
-def _parsed(path: str) -> Script:
+def _parsed(session: Session, path: str) -> Script:
+    """The statements of a file; in lenient mode also of one whose braces do not match."""
     if not os.path.exists(path):
         raise RuntimeError(f"{path}: No such file or directory")
-    return script_parser.parse_file(path)
+    try:
+        return script_parser.parse_file(path)
+    except ScriptError as error:
+        if session.strict:
+            raise
+        session.problems.append(Problem(error.line or 0, str(error)))
+        return parse_by_lines(decode(Path(path).read_bytes()), path)
 
 
 def _load(session: Session, script: Script, top: Node | None = None, with_root: bool = False) -> list[Node]:

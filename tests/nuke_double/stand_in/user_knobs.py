@@ -63,6 +63,9 @@ def read(word: Word, strict: bool, source: str) -> Knob:
     name = words[1].text if len(words) > 1 else ""
     knob = cls(name)
     knob._user = True
+    if isinstance(knob, knobs.Unsupported_Knob):
+        knob._line = word.text  # written back as it was
+        return knob
     rest = words[2:]
     if rest and rest[0].text not in {*_SINGLE, "R", "M"} and rest[0].text[:1] not in "+-":
         knob._label = rest.pop(0).text  # the label without its l, as Nuke 4 wrote it
@@ -117,9 +120,9 @@ def _set_option(knob: Knob, key: str, value: Word, source: str) -> None:
         knob._tooltip = value.text
     elif key == "n":
         if isinstance(knob, knob_texts.Tab_Knob):
-            knob._kind = int(value.text)
+            knob._kind = int(_as_number(value, source))
         elif isinstance(knob, knob_arrays.Array_Knob):
-            count = int(value.text)
+            count = max(1, int(_as_number(value, source)))
             knob._channels, knob._defaults = [Channel() for _ in range(count)], [0.0] * count
     elif isinstance(knob, knob_texts.Link_Knob):
         knob._link = value.text
@@ -143,6 +146,8 @@ def _set_items(knob: Knob, value: Word, source: str) -> None:
 
 def write(knob: Knob) -> str:
     """The words inside addUserKnob's braces for this knob."""
+    if isinstance(knob, knobs.Unsupported_Knob):
+        return knob._line
     number = IDS.get(type(knob))
     if number is None:
         raise ValueError(f"a {type(knob).__name__} cannot be a user knob")

@@ -85,7 +85,7 @@ def color_drift(small: degrade.Pixels, result: degrade.Pixels, scale: int) -> st
 
 def print_edges(model: str, scale: int) -> None:
     """How far a result leaves the range of a plate that has two values only: none of it is picture."""
-    print(f"HDR edges, {EDGE_RATIO:,.0f} : 1              brightest over light   darkest, encoded, against ground")
+    print(f"HDR edges, {EDGE_RATIO:,.0f} : 1        brightest over light   darkest, encoded, to ground   light kept")
     for name, mask in edges(96).items():
         for ground in (0.001, 0.18):
             light = ground * EDGE_RATIO
@@ -94,7 +94,8 @@ def print_edges(model: str, scale: int) -> None:
             over = float(result.max()) / light - 1
             levels = color.encode(np.array([result.min(), ground], np.float32))
             label = f"{name}, ground {ground:g}"
-            print(f"  {label:40} {over:+12.2%} {float(levels[0] - levels[1]):+22.4f}")
+            kept = float(result.mean(dtype=np.float64) / plate.mean(dtype=np.float64))
+            print(f"  {label:34} {over:+16.2%} {float(levels[0] - levels[1]):+24.4f} {kept:20.3f}")
     print()
 
 
@@ -111,15 +112,21 @@ def edges(size: int) -> dict[str, np.ndarray]:
 
 
 def print_phase(model: str, scale: int) -> None:
-    """Shift of the result against the true zone plate, by phase correlation, in pixels of the result."""
+    """Shift of the result against the true zone plate, in pixels of the result."""
     sharp = zone_plate(256)
     small = degrade.shrink_coded(sharp, scale)
     result = color.encode(scores.enlarge(model, color.decode(small)))
-    (across, down), _ = cv2.phaseCorrelate(sharp[:, :, 1].astype(np.float64), result[:, :, 1].astype(np.float64))
-    figures = [metrics.psnr_y(picture, sharp, scale) for picture in (scores.bicubic(small, scale), result)]
-    print(
-        f"zone plate: shift {across:+.4f}, {down:+.4f} px; PSNR-Y bicubic {figures[0]:.2f}, model {figures[1]:.2f} dB\n"
-    )
+    across, down = shift_between(sharp[:, :, 1], result[:, :, 1])
+    plain, own = (metrics.psnr_y(picture, sharp, scale) for picture in (scores.bicubic(small, scale), result))
+    print(f"zone plate: shift {across:+.4f}, {down:+.4f} px; PSNR-Y bicubic {plain:.2f}, model {own:.2f} dB\n")
+
+
+def shift_between(truth: np.ndarray, result: np.ndarray) -> tuple[float, float]:
+    """Least-squares shift (across, down) of `result` against `truth`, from the truth's slopes; in pixels."""
+    down, across = np.gradient(truth.astype(np.float64))
+    slopes = np.stack([-across.ravel(), -down.ravel()], axis=1)
+    found, *_ = np.linalg.lstsq(slopes, (result - truth).astype(np.float64).ravel(), rcond=None)
+    return float(found[0]), float(found[1])
 
 
 def zone_plate(size: int) -> degrade.Pixels:
@@ -130,24 +137,24 @@ def zone_plate(size: int) -> degrade.Pixels:
 
 
 def print_panoramas(model: str, data: str, settings: superres.SuperresRecipe, look: str | None) -> None:
-    """PSNR over all channels of encoded values (peak 1) on held-out HDR panoramas, at two exposures."""
+    """PSNR over all channels of encoded values (peak 1) on held-out panoramas: two exposures, shrunk both ways."""
     for name in settings.data.held_out:
         if not name.endswith(".exr"):
             continue
-        for stops in (0.0, 3.0):
-            linear = pictures.read_panorama(os.path.join(data, name))
+        linear = pictures.read_panorama(os.path.join(data, name))
+        for stops, way in ((0.0, "light"), (3.0, "light"), (0.0, "coded"), (3.0, "coded")):
             sharp = degrade.crop_to_multiple(pictures.exposed(linear, stops), settings.scale)
-            small = degrade.shrink_coded(sharp, settings.scale)
+            small = degrade.SHRINK[way](sharp, settings.scale)
             plain = scores.bicubic(small, settings.scale)
             result = color.encode(scores.enlarge(model, color.decode(small)))
             figures = [10 * np.log10(1 / np.mean((picture - sharp) ** 2)) for picture in (plain, result)]
             print(
-                f"{os.path.basename(name):34} {stops:+.0f} stops, to {color.decode(sharp).max():7.0f}: "
+                f"{os.path.basename(name):28} {way}, {stops:+.0f} stops, to {color.decode(sharp).max():6.0f}: "
                 f"bicubic {figures[0]:.2f}, model {figures[1]:.2f} dB ({figures[1] - figures[0]:+.2f})"
             )
             if look:
                 stem = os.path.splitext(os.path.basename(name))[0]
-                write_crops(os.path.join(look, f"{stem}_{stops:.0f}.png"), small, plain, result, sharp)
+                write_crops(os.path.join(look, f"{stem}_{way}_{stops:.0f}.png"), small, plain, result, sharp)
 
 
 def write_crops(path: str, small: degrade.Pixels, *large: degrade.Pixels, side: int = 200) -> None:

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from bipack.imaging import color
-from bipack_train.models.plain import BranchedConv, PlainNet, limit, repeat_pixels
+from bipack_train.models.plain import BranchedConv, PlainNet, hold_lights, repeat_pixels
 
 
 def net(scale: int = 2) -> PlainNet:
@@ -60,7 +60,7 @@ def test_with_a_silent_last_layer_the_plate_comes_back_pixel_for_pixel() -> None
         made.body[-1].weight.zero_()
         made.body[-1].bias.zero_()
     plate = torch.tensor([[-3.0, 0.5], [5.9, 1e-4]]).expand(1, 3, 2, 2)
-    assert torch.equal(made(plate), plate.repeat_interleave(2, 2).repeat_interleave(2, 3))
+    assert torch.allclose(made(plate), plate.repeat_interleave(2, 2).repeat_interleave(2, 3), atol=1e-5)
 
 
 def test_repeated_pixels_are_centred() -> None:
@@ -98,7 +98,7 @@ def test_beside_a_light_of_50000_to_1_nothing_rings() -> None:
     plate[:, :, 5:, 9:] = light
     encoded = torch.from_numpy(color.encode(plate))
     made = net()
-    loud = limit(made(encoded) + torch.randn(1, 3, 48, 48) * 3, encoded, 2)
+    loud = hold_lights(made(encoded) + torch.randn(1, 3, 48, 48) * 3, encoded, 2)
     linear = color.decode(loud.detach().numpy())
     assert linear.max() <= 1.02 * light
     assert color.encode(linear).min() >= encoded.min() - 0.04
@@ -114,13 +114,32 @@ def test_ordinary_pictures_are_not_limited() -> None:
     lowest = -torch.nn.functional.max_pool2d(-plate, 3, 1, 1)
     for bound in (highest + (highest - lowest), lowest - (highest - lowest)):
         result = repeat_pixels(bound, 2)
-        assert torch.equal(limit(result, plate, 2), result)
+        assert torch.equal(hold_lights(result, plate, 2), result)
 
 
 def test_the_limit_follows_the_plate_and_not_a_fixed_range() -> None:
     for level in (-20.0, 0.0, 3.0, 40.0):
         plate = torch.full((1, 3, 6, 6), level)
-        assert torch.equal(limit(repeat_pixels(plate, 2), plate, 2), repeat_pixels(plate, 2))
+        assert torch.allclose(hold_lights(repeat_pixels(plate, 2), plate, 2), repeat_pixels(plate, 2), atol=1e-5)
+
+
+def test_a_glint_keeps_its_light() -> None:
+    linear = np.full((1, 3, 12, 12), 0.18, np.float32)
+    linear[:, :, 6, 5] = 9000.0
+    plate = torch.from_numpy(color.encode(linear))
+    dimmed = repeat_pixels(plate, 2)
+    dimmed[:, :, 12:14, 10:12] *= 0.7  # what spreading a point does: in light, a hundredth
+    result = color.decode(hold_lights(dimmed, plate, 2).numpy())
+    block = result[:, :, 12:14, 10:12]
+    assert color.decode(dimmed.numpy())[:, :, 12:14, 10:12].mean() < 0.05 * 9000
+    assert np.allclose(block.mean(), 9000.0, rtol=0.02)
+
+
+def test_lights_of_any_brightness_leave_finite_values() -> None:
+    linear = np.full((1, 3, 9, 9), -1e6, np.float32)
+    linear[:, :, 4, 4] = 3e38
+    plate = torch.from_numpy(color.encode(linear))
+    assert torch.isfinite(hold_lights(repeat_pixels(plate, 2) * 1.3, plate, 2)).all()
 
 
 def test_the_limit_is_off_while_training_and_for_restoration() -> None:

@@ -260,12 +260,12 @@ def limited(session: Session, pixels: int, monkeypatch: pytest.MonkeyPatch) -> l
     events: list[str] = []
     run, rebuild = session._run, session.rebuild
 
-    def failing(feeds: Any, options: Any, reuse: bool) -> Any:
+    def failing(feeds: Any, options: Any, reuse: bool, lane: Any) -> Any:
         if math.prod(feeds["input"].shape[2:]) > pixels:
             events.append("out of memory")
             raise OutOfMemory("Failed to allocate memory")
         events.append("run")
-        return run(feeds, options, reuse)
+        return run(feeds, options, reuse, lane)
 
     monkeypatch.setattr(session, "_run", failing)
     monkeypatch.setattr(session, "rebuild", lambda: (events.append("rebuild"), rebuild())[1])
@@ -278,8 +278,10 @@ def test_auto_tiles_shrink_when_memory_runs_out_and_say_so(tmp_path: Path, monke
     whole = tiled.run_tiled(session, {"input": picture})
     events = limited(session, 8_000, monkeypatch)
     assert np.array_equal(tiled.run_tiled(session, {"input": picture}), whole)
-    assert events[:4] == ["out of memory", "rebuild", "out of memory", "rebuild"]
-    assert len(session.notices) == 2 and "memory ran out" in session.notices[0]
+    # Every time it runs out the session is made anew, before any smaller tile is tried; then it goes through.
+    last = len(events) - 1 - events[::-1].index("rebuild")
+    assert events[0] == "out of memory" and set(events[last + 1 :]) == {"run"}
+    assert len(session.notices) == events.count("rebuild") and "memory ran out" in session.notices[0]
     events.clear()
     tiled.run_tiled(session, {"input": picture})
     assert "out of memory" not in events, "the next frame starts with what fitted"
@@ -392,3 +394,23 @@ def test_a_real_lack_of_memory_is_survived_on_the_cpu(tmp_path: Path) -> None:
     same, notices, smaller = in_process(STARVED, str(tmp_path / "net.onnx")).split()
     assert (same, smaller) == ("True", "True")
     assert int(notices) >= 1
+
+
+@pytest.mark.parametrize("tile", ["auto", 96])
+def test_lanes_change_no_bit(tmp_path: Path, tile: str | int) -> None:
+    """Two tiles at once, each on a thread of its own, give what one after the other gives."""
+    path = graphs.save(graphs.plain_sr(scale=2, layers=4, channels=8, seed=5), tmp_path / "m.onnx")
+    picture = {"input": np.random.default_rng(0).random((1, 3, 300, 410), np.float32)}
+    with open_session(locate(path), "cpu", threads=1) as one, open_session(locate(path), "cpu", threads=4) as four:
+        assert (one.lanes, four.lanes) == (1, 4)
+        np.testing.assert_array_equal(tiled.run_tiled(four, picture, tile), tiled.run_tiled(one, picture, tile))
+
+
+def test_a_caller_that_leaves_early_leaves_no_run_behind(tmp_path: Path) -> None:
+    path = graphs.save(graphs.plain_sr(scale=1, layers=6, channels=16, seed=5), tmp_path / "m.onnx")
+    picture = np.random.default_rng(0).random((1, 3, 400, 400), np.float32)
+    with open_session(locate(path), "cpu", threads=2) as session:
+        pieces = tiled.iterate(session, lambda rows, columns: {"input": picture[..., rows, columns]}, 400, 400, 100)
+        next(pieces)
+        pieces.close()
+        assert not [thread for thread in threading.enumerate() if thread.name.startswith("bipack-lane")]

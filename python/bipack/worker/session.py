@@ -30,6 +30,9 @@ from bipack.worker.runtime import OutOfMemory, Terminated
 
 log = logging.getLogger(__name__)
 
+MOST_LANES = 4
+"""More lanes would hold more tiles in memory for little gain."""
+
 PRECISIONS = ("auto", "fp32", "fp16")
 _CANCEL_POLL_SECONDS = 0.02
 _ELEMENTS = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(double)": np.float64}
@@ -84,9 +87,9 @@ class _Opened:
     precision: str
     threads: int
 
-    def create(self, choice: Choice) -> Any:
-        """The runtime's session on a device."""
-        return runtime.create(self.data, self.name, choice, self.sha256, self.precision, self.threads)
+    def create(self, choice: Choice, threads: int = 0) -> Any:
+        """The runtime's session on a device; `threads` 0 means all that were granted."""
+        return runtime.create(self.data, self.name, choice, self.sha256, self.precision, threads or self.threads)
 
 
 def _precision(asked: str) -> str:
@@ -124,7 +127,10 @@ def _on_device(opened: _Opened, choice: Choice) -> Any:
 
 
 class Session:
-    """One model on one device. Runs are made one at a time; close it, or use it in `with`."""
+    """One model on one device; close it, or use it in `with`.
+
+    Runs without a lane are made one at a time, with all threads. Runs in different lanes may be made at once.
+    """
 
     def __init__(self, opened: _Opened, inference: Any, choice: Choice, facts: GraphFacts, notices: list[str]) -> None:
         self.facts = facts
@@ -138,7 +144,9 @@ class Session:
         self._choice = choice
         self._inference = inference
         self._card: ModelCard | None = None
-        self._buffers: Buffers | None = None
+        self._lanes_inference: Any = None
+        self._lanes_lock = threading.Lock()
+        self._buffers: dict[int | None, Buffers] = {}
         self._read_signature()
 
     @property
@@ -185,14 +193,23 @@ class Session:
         """Asked once, before the first run: what the runtime then holds is no less free for tiles."""
         return devices.tile_budget(self._choice)
 
+    @property
+    def lanes(self) -> int:
+        """Tiles that may be run at once: on a CPU a few threads on each of several tiles beat all threads on one."""
+        return min(MOST_LANES, self._opened.threads) if self.provider == CPU else 1
+
     def run(
-        self, feeds: Mapping[str, np.ndarray], cancel: threading.Event | None = None, reuse: bool = False
+        self,
+        feeds: Mapping[str, np.ndarray],
+        cancel: threading.Event | None = None,
+        reuse: bool = False,
+        lane: int | None = None,
     ) -> dict[str, np.ndarray]:
         """Run the graph once; arrays are converted to the graph's types, results come as float32 where they are floats.
 
-        With `reuse` the results lie in buffers that the next run of the same shapes writes over. Raises Cancelled when
-        `cancel` is set, OutOfMemory (call `rebuild` before the next run), ModelRefused when the graph cannot take what
-        it was fed.
+        With `reuse` the results lie in buffers that the next run in the same `lane` (0 to `lanes` - 1) writes over.
+        Raises Cancelled when `cancel` is set, OutOfMemory (call `rebuild` before the next run), ModelRefused when the
+        graph cannot take what it was fed.
         """
         missing = sorted(set(self._types) - set(feeds))
         if missing:
@@ -201,21 +218,20 @@ class Session:
         run_options = runtime.load().RunOptions()
         try:
             with _stopping(run_options, cancel):
-                results = self._run(ready, run_options, reuse)
+                results = self._run(ready, run_options, reuse, lane)
         except Terminated:
             raise Cancelled(f"Model {self.name!r} was stopped.") from None
         return {name: _as_float32(array) for name, array in zip(self._outputs, results)}
 
     def rebuild(self) -> None:
         """Make the runtime's session anew: after running out of memory its allocator may stay broken."""
-        self._buffers = None
-        self._inference = None
+        self.close()
         self._inference = self._opened.create(self._choice)
 
     def close(self) -> None:
         """Give the model's memory back."""
-        self._buffers = None
-        self._inference = None
+        self._buffers.clear()
+        self._inference = self._lanes_inference = None
 
     def __enter__(self) -> Session:
         return self
@@ -268,19 +284,30 @@ class Session:
                 )
         self._outputs = [entry.name for entry in self._inference.get_outputs()]
 
-    def _run(self, feeds: dict[str, np.ndarray], run_options: Any, reuse: bool) -> list[Any]:
+    def _run(self, feeds: dict[str, np.ndarray], run_options: Any, reuse: bool, lane: int | None) -> list[Any]:
         try:
+            inference = self._inference if lane is None else self._of_lanes()
             if self.provider == CPU and not reuse:
-                return list(self._inference.run(self._outputs, feeds, run_options))
+                return list(inference.run(self._outputs, feeds, run_options))
             shapes = tuple(array.shape for array in feeds.values())
-            if self._buffers is None or self._buffers.shapes != shapes:
-                self._buffers = None  # The old ones first, or both would be alive at once.
+            buffers = self._buffers.get(lane)
+            if buffers is None or buffers.shapes != shapes:
+                # The old ones first, or both would be alive at once.
+                self._buffers.pop(lane, None)
                 device = "cpu" if self.provider == CPU else "cuda"
-                self._buffers = Buffers(self._inference, feeds, self._outputs, device, self._choice.index)
-            return self._buffers.run(feeds, run_options)
+                buffers = Buffers(inference, feeds, self._outputs, device, self._choice.index)
+                self._buffers[lane] = buffers
+            return buffers.run(feeds, run_options)
         except runtime.runtime_errors() as error:
             shapes_text = ", ".join("×".join(map(str, array.shape)) for array in feeds.values())
             raise runtime.running_error(error, self.name, shapes_text) from error
+
+    def _of_lanes(self) -> Any:
+        """The runtime's session that all lanes share, each run on its part of the threads; made when first needed."""
+        with self._lanes_lock:
+            if self._lanes_inference is None:
+                self._lanes_inference = self._opened.create(self._choice, max(1, self._opened.threads // self.lanes))
+            return self._lanes_inference
 
 
 def _numpy_type(text: str) -> Any:

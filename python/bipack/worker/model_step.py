@@ -97,11 +97,14 @@ class Picture:
         main = next(port for port in card.inputs if port.role == "plate")
         self.plate: Plate = take(given.frames[0], given.layer, main.channels)
         self.clean, self._bad, self.bad_count = nonfinite.hold_out(self.plate.pixels)
-        # The whole plate is encoded at once: in the same place a sample then has the same bits in every tile.
-        self._seen = {0: self._encode(self.clean)}
+        # The whole plate is encoded at once: in the same place a sample then has the same bits in every tile. Where
+        # nothing asks for it as light any more this is done in place, which spares a frame's worth of memory.
+        spent = card.scale > 1 and self._bad is None and given.matte is None and given.knobs.get("mix", 1) == 1
+        self._seen = {0: self._encode(self.clean, in_place=spent)}
         for offset, frame in given.frames.items():
             if offset:
-                self._seen[offset] = self._encode(self._neighbour(frame, given, main.channels, offset))
+                neighbour = self._neighbour(frame, given, main.channels, offset)
+                self._seen[offset] = self._encode(neighbour, in_place=True)
         self._planes = {
             port.name: aligned_matte(given, self.plate) if port.role == "matte" else _noise(given, self.plate)
             for port in card.inputs
@@ -121,9 +124,10 @@ class Picture:
             )
         return nonfinite.hold_out(pixels)[0]
 
-    def _encode(self, pixels: Pixels) -> Pixels:
-        planar = np.ascontiguousarray(pixels.transpose(2, 0, 1))
-        return color.encode(planar, out=planar) if self._is_encoded else planar
+    def _encode(self, pixels: Pixels, in_place: bool) -> Pixels:
+        """(rows, columns, channels) of light as (channels, rows, columns) of what the model sees."""
+        seen = color.encode(pixels, out=pixels if in_place else None) if self._is_encoded else pixels
+        return seen.transpose(2, 0, 1)
 
     def feeds(self, rows: slice, columns: slice) -> dict[str, Pixels]:
         """Every input of the graph for these plate pixels; pictures are (1, channels, rows, columns)."""

@@ -51,7 +51,9 @@ class Server:
             self.send(_failed("", error))
             return error.exit_code
         self.send(
-            messages.Ready(pid=os.getpid(), providers=tuple(runtime.load().get_available_providers()), device=devices.describe())
+            messages.Ready(
+                pid=os.getpid(), providers=tuple(runtime.load().get_available_providers()), device=devices.describe()
+            )
         )
         threading.Thread(target=self._listen, name="bipack-listen", daemon=True).start()
         cache = StepCache()

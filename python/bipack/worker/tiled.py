@@ -11,7 +11,7 @@ import logging
 import math
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -313,12 +313,19 @@ def _results(
         return
     # A lane's next tile starts when the caller is done with its last result, which lies in the lane's own buffer.
     # Leaving, for whatever reason, waits for the lanes: a session must not be rebuilt or closed under a run.
+    ahead = iter(tiles)
     with ThreadPoolExecutor(lanes, "bipack-lane") as pool:
-        waiting = [pool.submit(run, tiles[lane], lane) for lane in range(lanes)]
-        for index, tile in enumerate(tiles):
-            yield tile, waiting[index].result()
-            if index + lanes < len(tiles):
-                waiting.append(pool.submit(run, tiles[index + lanes], index % lanes))
+        running = {pool.submit(run, tile, lane): (tile, lane) for lane, tile in zip(range(lanes), ahead)}
+        while running:
+            # Tiles that are cross-faded come in order; exact ones as they are done, so that no lane waits for another.
+            first = next(iter(running))
+            if tiles[0].weights is None:
+                first = next(iter(wait(running, return_when=FIRST_COMPLETED).done))
+            tile, lane = running.pop(first)
+            yield tile, first.result()
+            following = next(ahead, None)
+            if following is not None:
+                running[pool.submit(run, following, lane)] = (following, lane)
 
 
 def _check_result(session: Session, result: np.ndarray, tile: Tile, geometry: TileGeometry) -> None:

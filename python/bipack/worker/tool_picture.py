@@ -57,6 +57,12 @@ class Picture:
         return self._given.frames[0].parts[self._plate.part]
 
     @property
+    def stored_type(self) -> np.dtype[np.floating]:
+        """Type in which a sample may be kept without loss for the result: half for a half plate."""
+        kinds = {self.part.channels[name].dtype for name in self._plate.names}
+        return np.dtype(np.float16 if kinds == {np.dtype(np.float16)} else np.float32)
+
+    @property
     def columns(self) -> NDArray[np.intp]:
         """Column of every pixel as Nuke counts them: 0 at the left edge of the format."""
         first = self.part.data_window.xmin - self.part.display_window.xmin

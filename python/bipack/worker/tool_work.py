@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bipack.errors import UsageError
 from bipack.finishing_knobs import RADII
@@ -109,9 +110,10 @@ def regrain(picture: Picture) -> Pixels:
     space = picture["working_space"]
     matte = picture.matte()
     source = picture.other("plate")
-    plate = working_space.enter(picture.pixels if source is None else source, space)
-    other = picture.other("degrained")
-    degrained = None if other is None else working_space.enter(other, space)
+    plate = working_space.enter(picture.pixels if source is None else source, space, out=source)
+    degrained = picture.other("degrained")
+    if degrained is not None:
+        degrained = working_space.enter(degrained, space, out=degrained)
     # Without a plate of its own the picture is measured where it was not repaired.
     outside = matte if source is None else None
     profile = _profile(picture, plate, degrained, outside)
@@ -126,7 +128,7 @@ def regrain(picture: Picture) -> Pixels:
             )
         clean = graining.degrain(plate, profile) if degrained is None else degrained
         own = profile if degrained is not None else measure(plate, clean, outside)
-        grain = graining.unit_grain(plate, clean, own)
+        grain = graining.unit_grain(plate, clean, own, out=plate)
         if patches and matte is not None:
             size = max(1, round(picture["patch_size"]))
             box = _sample_box(picture, clean, size, outside)
@@ -205,15 +207,19 @@ def clean_plate(picture: Picture) -> Pixels:
     first, last = picture["first"] or min(around), picture["last"] or max(around)
     numbers = cleaning.window(picture.frame, step, count, max(first, min(around)), min(last, max(around)))
     held_out = picture.other_matte("holdout", picture.frame)
-    samples, unknown = [], []
+    samples: list[NDArray[np.floating]] = []
+    unknown: list[cleaning.Mask | None] = []
     for done, number in enumerate(number for number in numbers if number in around):
-        pixels = picture.of_frame(around[number], f"frame {number}")
+        is_current = number == picture.frame
+        pixels = picture.pixels if is_current else picture.of_frame(around[number], f"frame {number}")
         theirs = picture.other_matte("holdout", number)
         matrix = np.eye(3)
-        if number != picture.frame:
+        if not is_current:
             matrix = cleaning.align(picture.pixels, pixels, picture["align"], held_out, theirs)
         moved, missing = cleaning.lay_over(pixels, matrix, theirs)
-        samples.append(moved)
+        # A half plate gets a half result; rounding its samples now is the same and takes half of the memory.
+        samples.append(moved if is_current else moved.astype(picture.stored_type, copy=False))
+        del pixels, moved
         unknown.append(missing if missing.any() else None)
         picture.control.progress(0.9 * (done + 1) / count)
     if len(samples) < count:
@@ -225,11 +231,13 @@ def clean_plate(picture: Picture) -> Pixels:
     return _mixed(picture, cleaning.median_of(samples, unknown, picture.pixels), picture.matte())
 
 
-def _odd(samples: list[Pixels], unknown: list[Pixels | None]) -> tuple[list[Pixels], list[Pixels | None]]:
+def _odd(
+    samples: list[NDArray[np.floating]], unknown: list[cleaning.Mask | None]
+) -> tuple[list[NDArray[np.floating]], list[cleaning.Mask | None]]:
     """An even number of samples gets one more that never counts."""
     if len(samples) % 2:
         return samples, unknown
-    return [*samples, samples[0]], [*unknown, np.ones(samples[0].shape[:2], np.float32)]
+    return [*samples, samples[0]], [*unknown, np.ones(samples[0].shape[:2], np.uint8)]
 
 
 def _changed_only(linear: Pixels, working: Pixels, result: Pixels, space: str) -> Pixels:

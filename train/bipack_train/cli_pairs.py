@@ -105,6 +105,8 @@ def run(args: argparse.Namespace) -> int:
     if args.threads:
         torch.set_num_threads(args.threads)
     settings = settings_of(args)
+    if settings.synthetic is not None:
+        return run_markers(args, settings)
     pairs, validation, findings = gather(args, settings)
     if args.check:
         return 0
@@ -142,6 +144,43 @@ def run(args: argparse.Namespace) -> int:
     for score in card.scores:
         log.info("%s, %s: %.2f dB", score.metric, score.set, score.value)
     log.info("%s is verified and lies in %s", card.name, os.path.join(out, settings.name))
+    return 0
+
+
+def run_markers(args: argparse.Namespace, settings: paintfix.PairsRecipe) -> int:
+    """Train on drawn markers and publish the model with its scores; returns the exit code. Raises a BipackError."""
+    from bipack_train import marker_model, paintfix_loop, results
+    from bipack_train.grain import measure
+
+    if not args.data:
+        raise UsageError("Say with --data which folder holds the pictures that the recipe names.")
+    out = args.out or os.path.join("runs", settings.name)
+    first = _join_processes()
+    material = marker_model.material(settings, args.data)
+    shown = marker_model.watched_pairs(settings, args.data)
+    weights, base = _start(args, settings)
+    panel = Panel(settings, shown[:8], [], out, quiet=not first, tensorboard=args.tensorboard)
+    with panel:
+        done = paintfix_loop.train_on(
+            settings,
+            material,
+            out,
+            device=args.device,
+            resume=args.resume or args.publish_only,
+            weights=weights,
+            base_model=base,
+            watcher=panel,
+        )
+    if panel.signal:
+        log.info("stopped at step %d; go on with --resume", done.progress.step)
+        return 128 + panel.signal
+    if first:
+        grain = measure(results.repairs(paintfix_loop.averaged(done), shown)) if settings.noise else None
+        folder = os.path.join(out, settings.name)
+        card = marker_model.publish(done, args.data, folder, grain, shown, args.recipe)
+        panel.say(done, "done", model=folder)
+        for score in card.scores:
+            log.info("%s: %g (%s %s)", score.metric, score.value, score.baseline, score.baseline_value)
     return 0
 
 

@@ -53,7 +53,10 @@ class Batch:
     """(N, 3, side, side) encoded."""
 
     matte: Tensor
-    """(N, 1, side, side) 0..1."""
+    """(N, 1, side, side) 0..1: what is to be mended."""
+
+    target: Tensor | None = None
+    """(N, 1, side, side) 0..1: what is to be found, where that is not the same."""
 
 
 class Crops(Protocol):

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from bipack.imaging import color, image_io, plate
 from bipack.imaging.frame import Pixels
+from bipack_train import covers, pictures, recipe
 from bipack_train import matte as mattes
-from bipack_train import pictures, recipe
 from bipack_train.dataset import Batch, tensor
 
 SHAPES = ("dot", "cross", "x", "triangle", "checker", "square", "ring", "corner")
@@ -28,6 +28,9 @@ HELD_OUT_SHAPES = ("bullseye", "diamond", "star", "half")
 SUPERSAMPLING = 4
 CLEAN_SHARE = 0.15
 """Share of crops without any marker."""
+
+COVER_SHARE = 0.4
+"""Share of crops that are hidden by something that is no marker."""
 
 VISIBLE = 0.02
 """Encoded difference from which a marker pixel counts as visible."""
@@ -73,6 +76,9 @@ class Marked:
     count: int
     """Markers drawn."""
 
+    marked: bool = True
+    """False where what hides the picture is no marker and shall not be found."""
+
 
 class MarkerPool:
     """Crops with markers drawn over them; a `dataset.Crops`."""
@@ -85,16 +91,20 @@ class MarkerPool:
     def batch(self, step: int, first: int = 0, count: int | None = None) -> Batch:
         """The crops `first` … of step `step` as tensors."""
         made = [self.crop(step, first + index) for index in range(self.size if count is None else count)]
+        nothing = np.zeros((self.side, self.side, 1), np.float32)
         return Batch(
             tensor([one.before for one in made]),
             tensor([one.after for one in made]),
             tensor([one.matte[..., None] for one in made]),
+            tensor([one.matte[..., None] if one.marked else nothing for one in made]),
         )
 
     def crop(self, step: int, index: int) -> Marked:
         """Crop number `index` of step `step`."""
         rng = np.random.default_rng([self.seed, step, index])
         clean = clean_crop(self.plates[int(rng.choice(len(self.plates), p=self.shares))], self.side, rng)
+        if rng.random() < COVER_SHARE:
+            return covered(clean, rng)
         if rng.random() < CLEAN_SHARE:
             return mark(clean, rng, 0, SHAPES)
         return mark(clean, rng, int(rng.integers(1, 7)), SHAPES)
@@ -198,6 +208,14 @@ def mark(clean: Pixels, rng: np.random.Generator, count: int, shapes: Sequence[s
     size_of_change = np.abs(before - after).max(axis=-1)
     core = size_of_change > mattes.FLOOR
     return Marked(before, after.astype(np.float32), mattes.widened(core, 2, 0.7), size_of_change > VISIBLE, len(places))
+
+
+def covered(clean: Pixels, rng: np.random.Generator) -> Marked:
+    """A picture with something in front of it that is no marker, and grain over both."""
+    grain = _grain(clean.shape[0], rng)
+    before, hidden = covers.cover(clean, rng)
+    matte = mattes.widened(hidden, 2, 0.7)
+    return Marked(before + grain, clean + grain, matte, hidden, 0, marked=False)
 
 
 def _place(

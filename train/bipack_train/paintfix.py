@@ -11,9 +11,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
+from bipack.card import Source
 from bipack.errors import UsageError
 from bipack_train import recipe
 from bipack_train.dataset import Sampling
+from bipack_train.markers import Synthetic
 from bipack_train.models.paintfix import SIZES
 
 KIND = "pairs"
@@ -107,6 +109,9 @@ class PairsRecipe:
     init: str = ""
     """Model to start from: auto, a catalogue name, a model folder, or a checkpoint; empty = from scratch."""
 
+    synthetic: Synthetic | None = None
+    """Markers drawn over clean plates instead of an artist's pairs: makes a model that needs no training."""
+
     sampling: Sampling = field(default_factory=Sampling)
     schedule: Schedule = field(default_factory=Schedule)
     loss: Loss = field(default_factory=Loss)
@@ -124,6 +129,9 @@ class PairsRecipe:
 
     checkpoint_seconds: float = field(default=45.0, metadata=recipe.VOLATILE)
     report_seconds: float = field(default=30.0, metadata=recipe.VOLATILE)
+    sources: tuple[Source, ...] = field(default=(), metadata=recipe.VOLATILE)
+    """Where the pictures come from and under which licence, for the card."""
+
     limits: tuple[str, ...] = field(default=(), metadata=recipe.VOLATILE)
     """Sentences for the card: what the model cannot do."""
 

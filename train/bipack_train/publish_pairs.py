@@ -59,10 +59,7 @@ def publish(
 
     Raises ModelRefused where verification fails, DiskError; then `folder` is as it was before.
     """
-    settings = run.settings
-    net = PaintFixNet(settings.size, len(settings.frame_offsets))
-    run.ema.copy_to(net)
-    module = PaintFix(net, grain).eval()
+    net, module = modules(run, grain)
     card = draft_card(run, pairs, grain is not None, minutes)
     files = {TORCHSCRIPT: torchscript(net), CAT_SCRIPT: cat_script(card).encode("utf-8")}
     if net.frames == 1:
@@ -73,6 +70,13 @@ def publish(
         return card.scores
 
     return verify.publish(module, card, folder, proof_frame(pairs[0]), readme, measure=measure, extra_files=files)
+
+
+def modules(run: paintfix_loop.Run, grain: Grain | None) -> tuple[PaintFixNet, PaintFix]:
+    """The averaged network on the CPU, and what is exported of it."""
+    net = PaintFixNet(run.settings.size, len(run.settings.frame_offsets))
+    run.ema.copy_to(net)
+    return net.eval(), PaintFix(net, grain).eval()
 
 
 def prove_repairs(net: PaintFixNet, pairs: Sequence[Pair], folder: str) -> None:

@@ -1,0 +1,168 @@
+"""The shipped marker-removal model: trained on drawn markers, scored on looks and plates that it never saw.
+
+The same loop, network and publishing as for an artist's pairs; only what it learns from is drawn. Its mender has also
+learned to go on below wires and rods, which is why runs on pairs start from it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import logging
+import platform
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from bipack.card import ModelCard, Score, Training
+from bipack.errors import UsageError
+from bipack.imaging import color
+from bipack.imaging.plate import take
+from bipack_train import markers, paintfix_loop, publish_pairs, publish_superres, verify
+from bipack_train.grain import Grain
+from bipack_train.markers import Marked, MarkerPool, Synthetic
+from bipack_train.paintfix import PairsRecipe
+from bipack_train.pairs import Pair, PairFiles
+
+log = logging.getLogger(__name__)
+
+FOUND = 0.75
+"""Part of a marker's visible pixels that must be repaired for it to count as found."""
+
+WATCHED = 8
+"""Held-out frames that are watched while training runs."""
+
+
+def material(settings: PairsRecipe, data: str) -> paintfix_loop.Material:
+    """Everything that a run on drawn markers learns from and is watched on. Raises MissingInput, UsageError."""
+    synthetic = _synthetic(settings)
+    plates = markers.read_plates(synthetic, data)
+    log.info("%d clean plates", len(plates))
+    pool = MarkerPool(plates, settings.sampling.side, settings.sampling.batch, settings.seed)
+    return paintfix_loop.Material(pool, None, watched_pairs(settings, data)[:WATCHED], f":{len(plates)} plates")
+
+
+def watched_pairs(settings: PairsRecipe, data: str) -> list[Pair]:
+    """The held-out frames in the form of an artist's pairs."""
+    frames = markers.held_out_frames(_synthetic(settings), data)
+    return [_as_pair(index, marked) for index, marked in enumerate(frames) if marked.matte.any()]
+
+
+def _synthetic(settings: PairsRecipe) -> Synthetic:
+    if settings.synthetic is None:
+        raise UsageError(f"Recipe {settings.name} has no [synthetic] table: it learns from pairs.")
+    return settings.synthetic
+
+
+def _as_pair(index: int, marked: Marked) -> Pair:
+    matte = np.rint(marked.matte * 255).astype(np.uint8)
+    before, after = marked.before.astype(np.float16), marked.after.astype(np.float16)
+    return Pair(PairFiles(index + 1, "drawn", "drawn"), before, after, matte, 0.0, False, 0, f"drawn {index}")
+
+
+def publish(
+    run: paintfix_loop.Run, data: str, folder: str, grain: Grain | None, pairs: Sequence[Pair], recipe_path: str
+) -> ModelCard:
+    """Export, verify, score and publish. Raises as `verify.publish`."""
+    settings = run.settings
+    net, module = publish_pairs.modules(run, grain)
+    draft = publish_pairs.draft_card(run, pairs, grain is not None, None)
+    training = Training(
+        data=settings.sources,
+        recipe=publish_superres._in_repository(recipe_path),
+        seed=settings.seed,
+        steps=run.progress.step,
+        commit=publish_superres._commit(),
+        date=datetime.date.today().isoformat(),
+        machine=f"{platform.system()} {platform.machine()}",
+        minutes=round(run.progress.seconds / 60, 1),
+    )
+    plate = dataclasses.replace(draft.inputs[0], range=(0.0, 3.5))
+    draft = dataclasses.replace(
+        draft,
+        kind="image",
+        training=training,
+        inputs=(plate, *draft.inputs[1:]),
+        author=publish_superres.AUTHOR,
+        licence=publish_superres.LICENCE,
+        limits=settings.limits,
+    )
+
+    def measure(model: str) -> Sequence[Score]:
+        publish_pairs.prove_repairs(net, pairs, model)
+        return score(model, settings, data)
+
+    return verify.publish(
+        module, draft, folder, publish_pairs.proof_frame(pairs[0]), publish_pairs.readme, measure=measure
+    )
+
+
+# Scores ---------------------------------------------------------------------------------------------------------------
+
+
+def score(folder: str, settings: PairsRecipe, data: str) -> tuple[Score, ...]:
+    """Recall, hole PSNR and false repairs on the held-out frames, run by the worker."""
+    frames = markers.held_out_frames(_synthetic(settings), data)
+    found = total = false = clean = 0
+    error, plain, pixels = 0.0, 0.0, 0
+    for index, marked in enumerate(frames):
+        result = _rendered(folder, marked, index)
+        hits, count = recall(marked, result)
+        found, total = found + hits, total + count
+        far = _far_from(marked.matte)
+        false += int((np.abs(result - marked.before).max(axis=-1) > 1e-6)[far].sum())
+        clean += int(far.sum())
+        inside = marked.visible
+        error += float(np.square(result - marked.after)[inside].sum())
+        plain += float(np.square(_inpainted(marked) - marked.after)[inside].sum())
+        pixels += 3 * int(inside.sum())
+    name = f"{len(frames)} held-out frames with marker looks and plates that training never saw"
+    opencv = "OpenCV inpainting (better of Telea and Navier-Stokes), given the true mask"
+    return (
+        Score("marker recall", name, round(found / max(total, 1), 4)),
+        Score("hole PSNR in dB, encoded values", name, _psnr(error, pixels), opencv, _psnr(plain, pixels)),
+        Score("clean pixels changed, in percent", name, round(100.0 * false / max(clean, 1), 4)),
+    )
+
+
+def recall(marked: Marked, result: NDArray[np.float32]) -> tuple[int, int]:
+    """(markers found, markers there): a marker is found when most of its visible pixels come close to the truth."""
+    count, labels = cv2.connectedComponents(marked.visible.astype(np.uint8))
+    before, after = (np.abs(side - marked.after).max(axis=-1) for side in (marked.before, result))
+    found = total = 0
+    for label in range(1, count):
+        here = labels == label
+        if int(here.sum()) < 6:
+            continue
+        total += 1
+        found += float((after[here] < 0.5 * before[here]).mean()) >= FOUND
+    return found, total
+
+
+def _psnr(error: float, pixels: int) -> float:
+    return round(-10.0 * float(np.log10(max(error / max(pixels, 1), 1e-12))), 2)
+
+
+def _far_from(matte: NDArray[np.float32]) -> NDArray[np.bool_]:
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (17, 17))
+    return np.asarray(cv2.dilate((matte > 0).astype(np.uint8), disc) == 0)
+
+
+def _rendered(folder: str, marked: Marked, index: int) -> NDArray[np.float32]:
+    """The worker's result on a held-out frame, encoded."""
+    frame = verify.picture_frame(color.decode(marked.before))
+    answer = verify._render(folder, {verify.PROOF_IN: frame}, f"held_out_{index}", "auto")
+    return color.encode(take(answer).pixels)
+
+
+def _inpainted(marked: Marked) -> NDArray[np.float32]:
+    """The better of OpenCV's two inpaintings of the visible marks, encoded values cut to 0..1."""
+    codes = np.rint(np.clip(marked.before, 0, 1) * 255).astype(np.uint8)
+    mask = cv2.dilate(marked.visible.astype(np.uint8), np.ones((3, 3), np.uint8))
+    results = [
+        np.asarray(cv2.inpaint(codes, mask, 3, method) / 255, np.float32)
+        for method in (cv2.INPAINT_TELEA, cv2.INPAINT_NS)
+    ]
+    return min(results, key=lambda one: float(np.square(one - marked.after)[marked.visible].sum()))

@@ -13,6 +13,7 @@ import time
 from typing import TYPE_CHECKING, Any, Dict, List, Optional, Union
 
 from bipack import messages, settings
+from bipack.cli.waiting import wait_for
 from bipack.errors import UsageError
 from bipack.frames import FramePath, resolve_frames
 
@@ -87,34 +88,18 @@ def parse_settings(texts: List[str]) -> Dict[str, str]:
 
 def cook(request: messages.Render, emit: Any) -> messages.JobDone:
     """Run `request` in a second thread and wait. Raises what it raised; KeyboardInterrupt after a clean stop."""
-    cancel = threading.Event()
-    outcome: List[Any] = []
 
-    def body() -> None:
+    def body(cancel: threading.Event) -> messages.JobDone:
         from bipack.worker.sequence import run_sequence
         from bipack.worker.steps import open_step
 
+        step = open_step(request)
         try:
-            step = open_step(request)
-            try:
-                outcome.append(run_sequence(request, step, emit, cancel))
-            finally:
-                step.close()
-        except BaseException as error:
-            outcome.append(error)
+            return run_sequence(request, step, emit, cancel)
+        finally:
+            step.close()
 
-    thread = threading.Thread(target=body, name="bipack-cook", daemon=True)
-    thread.start()
-    try:
-        while thread.is_alive():
-            thread.join(timeout=0.2)
-    except KeyboardInterrupt:
-        cancel.set()
-        thread.join()
-        raise
-    if isinstance(outcome[0], BaseException):
-        raise outcome[0]
-    done: messages.JobDone = outcome[0]
+    done: messages.JobDone = wait_for(body)
     return done
 
 

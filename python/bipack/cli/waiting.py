@@ -11,7 +11,7 @@ def wait_for(work: Callable[[threading.Event], Any]) -> Any:
 
     Raises what the work raised.
     """
-    cancel = threading.Event()
+    cancel, ended = threading.Event(), threading.Event()
     results: List[Any] = []
     errors: List[BaseException] = []
 
@@ -20,15 +20,18 @@ def wait_for(work: Callable[[threading.Event], Any]) -> Any:
             results.append(work(cancel))
         except BaseException as error:
             errors.append(error)
+        finally:
+            ended.set()
 
-    thread = threading.Thread(target=body, name="bipack-work", daemon=True)
-    thread.start()
+    threading.Thread(target=body, name="bipack-work", daemon=True).start()
+    # Not Thread.join: up to Python 3.12 a join that an exception interrupts takes the thread for ended ever after, and
+    # the process would end under the work's feet.
     try:
-        while thread.is_alive():
-            thread.join(timeout=0.1)
+        while not ended.wait(0.1):
+            pass
     except KeyboardInterrupt:
         cancel.set()
-        thread.join()
+        ended.wait()
         raise
     if errors:
         raise errors[0]

@@ -105,7 +105,7 @@ def _smooth(graph: Graph, work: Node) -> Node:
         work,
         column=1,
         channels="rgb",
-        Size=linked("1.5*Sizes.smooth"),
+        Size=linked("1.2*Sizes.smooth"),
         PositionalSigma=linked("Sizes.smooth"),
         ColorSigma=linked("Sizes.alike"),
     )

@@ -13,8 +13,11 @@ from typing import Optional
 import numpy as np
 
 from bipack.imaging.finishing import working_space
+from bipack.imaging.finishing.strips import in_strips
 from bipack.imaging.finishing.tent import tent
 from bipack.imaging.frame import Pixels
+
+_ROWS = 64
 
 
 def low_band(pixels: Pixels, radii: Sequence[float], index: int) -> Pixels:
@@ -49,9 +52,7 @@ def recombine(
     `matte` (height, width) or `mix` is 0, and where plate and result are alike all around, the plate's pixels stay bit
     for bit. Values must be finite.
     """
-    working = working_space.enter(plate, space)
-    change = working_space.enter(result, space)
-    change -= working
+    change = _difference(plate, result, space)
     taken = change * np.float32(weights[0])
     # Summed by parts: w0 D + sum (w[i+1] - w[i]) T(D, r[i]) is the weighted sum of all bands and the base.
     for radius, step in zip(radii, np.diff(np.asarray(weights, np.float64)), strict=True):
@@ -63,8 +64,24 @@ def recombine(
     taken *= np.float32(mix)
     if matte is not None:
         taken *= matte[..., np.newaxis]
-    same = (taken == 0.0).all(axis=-1)
-    working += taken
-    merged = working_space.leave(working, space)
-    np.copyto(merged, plate, where=same[..., np.newaxis])
-    return merged
+
+    def add(first: int, last: int) -> None:
+        same = (taken[first:last] == 0.0).all(axis=-1)
+        taken[first:last] += working_space.enter_block(plate[first:last], space)
+        working_space.leave_block(taken[first:last], space)
+        np.copyto(taken[first:last], plate[first:last], where=same[..., np.newaxis])
+
+    in_strips(len(taken), _ROWS, add)
+    return taken
+
+
+def _difference(plate: Pixels, result: Pixels, space: str) -> Pixels:
+    """`result` less `plate` in working values."""
+    change = np.empty_like(plate)
+
+    def subtract(first: int, last: int) -> None:
+        change[first:last] = working_space.enter_block(result[first:last], space)
+        change[first:last] -= working_space.enter_block(plate[first:last], space)
+
+    in_strips(len(change), _ROWS, subtract)
+    return change

@@ -29,6 +29,9 @@ LUMA = (0.2125, 0.7154, 0.0721)
 
 _ROWS = 32
 
+BILATERAL_REACH = 1.2
+"""Half side of the bilateral's square in sizes: far enough to see past a blemish, near enough to be live in Nuke."""
+
 GRAIN_SIGMA, GRAIN_THRESHOLD = 2.0, 100.0
 """The degrained plate that step 7 compares with."""
 
@@ -136,7 +139,7 @@ def smoothed(plate: Pixels, look: Look) -> Pixels:
     if look.smoothing == "median":
         return median(plate, look.median_size)
     if look.smoothing == "bilateral":
-        reach = 1.5 * look.smooth_size
+        reach = BILATERAL_REACH * look.smooth_size
         return bilateral(plate, reach, look.smooth_size, bilateral_color_sigma(look.smooth_threshold))
     return dollface(plate, look.smooth_size, look.smooth_threshold)
 
@@ -239,7 +242,7 @@ def _sum(pixels: Pixels) -> Pixels:
 
 def _margin(look: Look) -> int:
     """Pixels around the matte that its inside depends on."""
-    reach = {"median": look.median_size, "bilateral": 1.5 * look.smooth_size}.get(look.smoothing, 3 * look.smooth_size)
+    reach = {"median": look.median_size, "bilateral": BILATERAL_REACH * look.smooth_size}.get(look.smoothing, 3 * look.smooth_size)
     return math.ceil(max(reach, look.shine_blur + look.detail_blur + 1, 3 * GRAIN_SIGMA)) + 1
 
 

@@ -29,6 +29,10 @@ _ALIGN_WIDTH = 512
 _ALIGN_STEPS = 60
 _ROWS = 32
 
+_SURE = 255
+Mask = NDArray[np.uint8]
+"""(height, width), above 0 where a sample is not known."""
+
 Matrix = NDArray[np.float64]
 """(3, 3) homography from pixels of the current frame to pixels of a neighbour."""
 
@@ -83,7 +87,7 @@ def align(
 
 def _small_tone(frame: Pixels, size: tuple[int, int], held_out: Optional[Pixels]) -> Pixels:
     """Encoded luma at a size that is matched quickly; what is held out is filled in from around it."""
-    tone = np.asarray(cv2.resize(color.encode(luma(frame)), size, interpolation=cv2.INTER_AREA), np.float32)
+    tone = np.asarray(color.encode(cv2.resize(luma(frame), size, interpolation=cv2.INTER_AREA)), np.float32)
     if held_out is None:
         return tone
     tone[cv2.resize(held_out, size, interpolation=cv2.INTER_AREA) > 0.0] = np.nan
@@ -106,23 +110,26 @@ def _refined(
     return float(score), warp.astype(np.float64)
 
 
-def lay_over(neighbour: Pixels, matrix: Matrix, held_out: Optional[Pixels] = None) -> tuple[Pixels, Pixels]:
-    """`neighbour` as it would look in the place of the current frame, and (height, width) 1 where that is not known."""
+def lay_over(neighbour: Pixels, matrix: Matrix, held_out: Optional[Pixels] = None) -> tuple[Pixels, Mask]:
+    """`neighbour` as it would look in the place of the current frame, and a mask of where that is not known."""
     height, width = neighbour.shape[:2]
-    outside = np.zeros((height, width), np.float32) if held_out is None else (held_out > 0.0).astype(np.float32)
+    outside = np.zeros((height, width), np.uint8) if held_out is None else np.where(held_out > 0.0, _SURE, 0)
+    outside = outside.astype(np.uint8)
     if np.array_equal(matrix, np.eye(3)):
         return neighbour, outside
     flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
     moved = cv2.warpPerspective(neighbour, matrix, (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE)
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     unknown = cv2.warpPerspective(
-        outside, matrix, (width, height), flags=flags, borderMode=cv2.BORDER_CONSTANT, borderValue=1.0
+        outside, matrix, (width, height), flags=flags, borderMode=cv2.BORDER_CONSTANT, borderValue=_SURE
     )
-    return moved, (unknown > 1e-3).astype(np.float32)
+    return moved, unknown
 
 
-def median_of(samples: Sequence[Pixels], unknown: Sequence[Optional[Pixels]], fallback: Pixels) -> Pixels:
-    """The median of 1, 3, 5 or 7 pictures (height, width, 3) over the samples that are known; a new array.
+def median_of(samples: Sequence[NDArray[np.floating]], unknown: Sequence[Optional[Mask]], fallback: Pixels) -> Pixels:
+    """The median of 1, 3, 5 or 7 pictures (height, width, 3) over the samples that are known; a new float32 array.
+
+    Samples may be halves: rounding keeps the order of values, so for a half plate the result is the same.
 
     `unknown` has (height, width) above 0 where a sample does not count, or None. Of an even number of known samples the
     lower middle one is taken; where none is known the `fallback` stays.
@@ -135,10 +142,10 @@ def median_of(samples: Sequence[Pixels], unknown: Sequence[Optional[Pixels]], fa
         values = []
         count = np.zeros((last - first, fallback.shape[1]), np.float32)
         for sample, mask in zip(samples, unknown, strict=True):
-            values.append(sample[first:last].copy())
+            values.append(sample[first:last].astype(np.float32))
             if mask is not None:
                 # Low and high by turns, so that they balance and the middle stays the middle of what is known.
-                missing = mask[first:last] > 0.0
+                missing = mask[first:last] > 0
                 values[-1][missing & (count % 2 == 0)] = -FAR
                 values[-1][missing & (count % 2 == 1)] = FAR
                 count += missing

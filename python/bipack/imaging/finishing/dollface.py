@@ -33,20 +33,19 @@ def dollface(pixels: Pixels, sigma: float, threshold: float, spacing: int = 1) -
     if not taps:
         return pixels.copy()
     height, width = pixels.shape[:2]
-    across = np.empty_like(pixels)
-    # The pass down works on columns laid on their side: then both passes read memory in order.
-    down = np.empty_like(pixels)
+    result = np.empty_like(pixels)
 
     def rows(first: int, last: int) -> None:
-        across[first:last] = cv2.merge(_smooth_rows(cv2.split(pixels[first:last]), taps, threshold))
+        result[first:last] = cv2.merge(_smooth_rows(cv2.split(pixels[first:last]), taps, threshold))
 
     def columns(first: int, last: int) -> None:
-        planes = cv2.split(cv2.transpose(across[:, first:last]))
-        down[:, first:last] = cv2.transpose(cv2.merge(_smooth_rows(planes, taps, threshold)))
+        # Laid on their side, so that both passes read memory in order; a strip of columns needs no other.
+        planes = cv2.split(cv2.transpose(result[:, first:last]))
+        result[:, first:last] = cv2.transpose(cv2.merge(_smooth_rows(planes, taps, threshold)))
 
     in_strips(height, _STRIP, rows)
     in_strips(width, _STRIP * 2, columns)
-    return down
+    return result
 
 
 def threshold_for(distance: float) -> float:

@@ -15,6 +15,7 @@ from bipack.imaging.finishing.strips import in_strips
 from bipack.imaging.frame import Pixels
 
 _ROWS = 32
+_BILATERAL_ROWS = 64
 _FAST_MEDIANS = (3, 5)
 
 
@@ -30,29 +31,58 @@ def bilateral(pixels: Pixels, size: float, positional_sigma: float, color_sigma:
     out = np.empty_like(pixels)
     height, width = pixels.shape[:2]
     padded = cv2.copyMakeBorder(pixels, reach, reach, reach, reach, cv2.BORDER_REPLICATE)
-    offsets = [(dy, dx) for dy in range(-reach, reach + 1) for dx in range(-reach, reach + 1)]
 
     def strip(first: int, last: int) -> None:
         planes = cv2.split(padded[first : last + 2 * reach])
-        centre = [plane[reach : reach + last - first, reach : reach + width] for plane in planes]
-        sums = [np.zeros((last - first, width), np.float32) for _ in planes]
-        total, weight, difference = (np.zeros((last - first, width), np.float32) for _ in range(3))
-        for dy, dx in offsets:
-            there = [plane[reach + dy :, reach + dx :][: last - first, :width] for plane in planes]
-            weight.fill(0.0)
-            for one, other in zip(centre, there, strict=True):
-                cv2.subtract(one, other, difference)
-                cv2.accumulateSquare(difference, weight)
-            weight *= np.float32(-0.5 / color_sigma**2)
-            weight += np.float32(-0.5 * (dx * dx + dy * dy) / positional_sigma**2)
-            cv2.exp(weight, weight)
-            cv2.accumulate(weight, total)
-            for plane, addend in zip(sums, there, strict=True):
-                cv2.accumulateProduct(addend, weight, plane)
+        here = _Window(reach, last - first, width)
+        sums = [here.of(plane, 0, 0).copy() for plane in planes]
+        total = np.ones((last - first, width), np.float32)
+        for dy in range(reach + 1):
+            for dx in range(1 if dy == 0 else -reach, reach + 1):
+                # Weights are symmetrical: what a pixel gives its neighbour it gets back, so each is worked out once.
+                pairs = _Window(reach, last - first, width, dy, dx)
+                weight = _weights([(pairs.of(plane, 0, 0), pairs.of(plane, dy, dx)) for plane in planes], color_sigma)
+                weight *= np.float32(math.exp(-0.5 * (dx * dx + dy * dy) / positional_sigma**2))
+                forward, back = pairs.both(weight)
+                cv2.accumulate(forward, total)
+                cv2.accumulate(back, total)
+                for plane, summed in zip(planes, sums, strict=True):
+                    cv2.accumulateProduct(here.of(plane, dy, dx), forward, summed)
+                    cv2.accumulateProduct(here.of(plane, -dy, -dx), back, summed)
         out[first:last] = cv2.merge([cv2.divide(plane, total) for plane in sums])
 
-    in_strips(height, _ROWS, strip)
+    in_strips(height, _BILATERAL_ROWS, strip)
     return out
+
+
+class _Window:
+    """A rectangle of a padded plane, grown upwards and to one side so that pairs (dy, dx) apart lie inside it twice."""
+
+    def __init__(self, reach: int, rows: int, columns: int, dy: int = 0, dx: int = 0) -> None:
+        self._rows, self._columns, self._dy, self._dx = rows, columns, dy, dx
+        self._top, self._left = reach - dy, reach - max(dx, 0)
+        self._height, self._width = rows + dy, columns + abs(dx)
+
+    def of(self, plane: Pixels, dy: int, dx: int) -> Pixels:
+        """The part of `plane` that lies (dy, dx) from the rectangle."""
+        top, left = self._top + dy, self._left + dx
+        return plane[top : top + self._height, left : left + self._width]
+
+    def both(self, weight: Pixels) -> tuple[Pixels, Pixels]:
+        """Weights of every pixel with the one (dy, dx) ahead, and with the one as far behind."""
+        ahead, behind = max(self._dx, 0), max(-self._dx, 0)
+        forward = weight[self._dy :, ahead : ahead + self._columns]
+        return forward, weight[: self._rows, behind : behind + self._columns]
+
+
+def _weights(pairs: list[tuple[Pixels, Pixels]], sigma: float) -> Pixels:
+    distance = np.zeros(pairs[0][0].shape, np.float32)
+    difference = np.empty_like(distance)
+    for one, other in pairs:
+        cv2.subtract(one, other, difference)
+        cv2.accumulateSquare(difference, distance)
+    distance *= np.float32(-0.5 / sigma**2)
+    return np.asarray(cv2.exp(distance, distance), np.float32)
 
 
 def median(pixels: Pixels, size: float) -> Pixels:

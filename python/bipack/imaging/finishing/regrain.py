@@ -41,9 +41,12 @@ def degrain(plate: Pixels, profile: GrainProfile) -> Pixels:
     return dollface(plate, _DEGRAIN_SIGMA, threshold_for(max(_DEGRAIN_DEVIATIONS * strength, 1e-4)))
 
 
-def unit_grain(plate: Pixels, degrained: Pixels, profile: GrainProfile) -> Pixels:
-    """The plate's own grain, divided by its strength: (height, width, 3) with a variance of about 1."""
-    grain = np.empty_like(plate)
+def unit_grain(plate: Pixels, degrained: Pixels, profile: GrainProfile, out: Optional[Pixels] = None) -> Pixels:
+    """The plate's own grain, divided by its strength: (height, width, 3) with a variance of about 1.
+
+    `out` takes the result and may be `plate` itself.
+    """
+    grain = np.empty_like(plate) if out is None else out
 
     def strip(first: int, last: int) -> None:
         np.subtract(plate[first:last], degrained[first:last], out=grain[first:last])

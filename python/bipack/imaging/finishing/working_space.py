@@ -6,6 +6,8 @@ lamp is a hundred times as bright as the face it lights. `encoded` is the encodi
 
 from __future__ import annotations
 
+from typing import Optional
+
 import numpy as np
 
 from bipack.imaging import color
@@ -21,15 +23,18 @@ REC709 = (0.2126, 0.7152, 0.0722)
 """Weights of the primaries of Rec. 709 in luminance."""
 
 
-def enter(pixels: Pixels, space: str) -> Pixels:
-    """Scene-linear pixels in the values of `space`; always a new array."""
-    out = np.empty(pixels.shape, np.float32)
+def enter(pixels: Pixels, space: str, out: Optional[Pixels] = None) -> Pixels:
+    """Scene-linear pixels in the values of `space`; a new array, or `out`, which may be `pixels` itself."""
+    result = np.empty(pixels.shape, np.float32) if out is None else out
 
     def strip(first: int, last: int) -> None:
-        out[first:last] = enter_block(pixels[first:last], space)
+        if space == "encoded":
+            color.encode(pixels[first:last], out=result[first:last])
+        elif result is not pixels:
+            result[first:last] = pixels[first:last]
 
     in_strips(len(pixels), _ROWS, strip)
-    return out
+    return result
 
 
 def leave(pixels: Pixels, space: str) -> Pixels:

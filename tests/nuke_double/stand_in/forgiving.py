@@ -49,7 +49,11 @@ def _block(script: Script, lines: list[str], start: int, end: int) -> None:
         knobs = parse_knobs(body, start + 2, script.source)
     except ScriptError:
         knobs = tuple(_knob(line, start + 2 + i) for i, line in enumerate(lines[start + 1 : end]) if line.strip())
-    for statement in parse(head + "}", script.source).statements:
+    try:
+        found = parse(head + "}", script.source).statements
+    except ScriptError:
+        found = [TclCommand((head,), start + 1)]
+    for statement in found:
         if hasattr(statement, "knobs"):
             object.__setattr__(statement, "knobs", knobs)
             object.__setattr__(statement, "line", start + 1)

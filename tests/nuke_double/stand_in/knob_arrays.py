@@ -19,7 +19,6 @@ class Array_Knob(Knob):
     _names: tuple[str, ...] = ("value",)
     _collapses = True  # value() gives one number while all channels agree
     _whole = False  # integers
-    _animatable = True
     _channels: list[Channel]
     _defaults: list[float]
     _minimum: float

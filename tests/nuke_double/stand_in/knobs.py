@@ -48,7 +48,6 @@ class Knob:
     """nuke.Knob."""
 
     _default: Any = None
-    _animatable = False
     _name: str
     _label: str | None
     _tooltip: str

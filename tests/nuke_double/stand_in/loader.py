@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 from . import node_classes, script_parser, user_knobs
 from .errors import ScriptError
 from .groups import Gizmo, Group
-from .knobs import Knob, Unsupported_Knob
+from .knobs import Unsupported_Knob
 from .nodes import Node
 from .script_parser import AddLayer, CloneBlock, EndGroup, KnobLine, NodeBlock, Push, Script, SetStack, Version
 from .session_graph import NOT_SHARED
+from .tables.common import COMMON
 
 if TYPE_CHECKING:
     from .session import Session
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 GROUPS = {"Group", "Gizmo", "LiveGroup"}
 _IGNORED = {"define_window_layout_xml", "add_format", "python", "load", "menu"}
 _NOT_KNOBS = {"inputs", "addUserKnob"}
+_NEVER_KEPT = {spec.name for spec in COMMON}  # these keep their default rather than become mere text
 RENAMED = {("FrameHold", "first_frame"): "firstFrame", ("FrameHold", "firstFrame"): "first_frame"}
 
 
@@ -101,7 +103,7 @@ class Loader:
         node._attach(knob)
 
     def _keep(self, node: Node, line: KnobLine) -> None:
-        if line.name == "addUserKnob":
+        if line.name == "addUserKnob" or line.name in _NEVER_KEPT or node is self.session.root:
             return
         knob = Unsupported_Knob(line.name)
         knob._node = node
@@ -272,8 +274,3 @@ class _Run:
         if self.session.strict:
             raise ScriptError(message, line, self.source)
         self.session.problems.append(Problem(line, message))
-
-
-def unresolved(knob: Knob) -> bool:
-    """True if the knob is only kept text."""
-    return isinstance(knob, Unsupported_Knob)

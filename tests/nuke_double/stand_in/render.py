@@ -7,7 +7,6 @@ a Switch does no harm, as in Nuke. Execution runs the callbacks in the documente
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -331,7 +330,3 @@ def expand_frame(path: str, frame: int) -> str:
     path = path.replace("%V", "main").replace("%v", "m")
     path = _HASHES.sub(lambda match: f"{frame:0{len(match[0])}d}", path)
     return re.sub(r"%(0?\d*)d", lambda match: f"%{match[1]}d" % frame, path)
-
-
-def exists(path: str) -> bool:
-    return os.path.isfile(path)

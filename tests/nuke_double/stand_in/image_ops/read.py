@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 
 import numpy as np
 
@@ -197,5 +196,4 @@ def _checkerboard(op: Op) -> Image:
     return image
 
 
-FRAME = re.compile(r"#+|%0?\d*d")
 OPERATORS = {"Read": read}

@@ -221,6 +221,20 @@ def test_a_button_runs_with_its_node_knob_and_group(nuke: ModuleType) -> None:
     assert seen == [(node, button, group)]
 
 
+def test_a_user_presses_a_button_through_a_link(nuke: ModuleType) -> None:
+    group = nuke.nodes.Group()
+    with group:
+        inner = nuke.nodes.NoOp(name="Inner")
+    inner.addKnob(nuke.PyScript_Knob("go", "Go", "seen.append(nuke.thisNode())"))
+    link = nuke.Link_Knob("go")
+    group.addKnob(link)
+    link.setLink("Inner.go")
+    seen: list[Any] = []
+    stand_in.current().python_globals["seen"] = seen
+    stand_in.current().user_presses(group, "go")
+    assert seen == [inner]
+
+
 def test_a_failing_button_fails(nuke: ModuleType) -> None:
     node = nuke.nodes.NoOp()
     node.addKnob(nuke.PyScript_Knob("go", "Go", "1/0"))

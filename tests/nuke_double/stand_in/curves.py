@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .animation import Channel, Key
+from .animation import Channel
 
 if TYPE_CHECKING:
     from .knob_arrays import Array_Knob
@@ -77,6 +77,3 @@ class AnimationCurve:
 
     def toScript(self, selected: bool = False) -> str:
         return self._knob.toScript()
-
-    def _replace(self, keys: list[Key]) -> None:
-        self._channel.keys = keys

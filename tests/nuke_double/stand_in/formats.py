@@ -97,10 +97,6 @@ class Format:
         }
         return float(names[field])
 
-    def _same(self, other: Format) -> bool:
-        mine = (self._width, self._height, *self._box, self._aspect)
-        return mine == (other._width, other._height, *other._box, other._aspect)
-
 
 def sized(width: int, height: int, aspect: float = 1.0) -> Format:
     """A format of this size without a name."""

@@ -145,10 +145,6 @@ def button(name: str, script: str = "") -> Spec:
     return _plain(knob_texts.Script_Knob, name, script)
 
 
-def pybutton(name: str, script: str = "") -> Spec:
-    return _plain(knob_texts.PyScript_Knob, name, script)
-
-
 def channel(name: str, default: str = "none") -> Spec:
     return _channels(knob_channels.Channel_Knob, name, default)
 
@@ -185,7 +181,3 @@ def views(name: str) -> Spec:
 def kept(name: str) -> Spec:
     """A knob that exists, but whose kind the stand-in does not know: its text is kept."""
     return _plain(knobs.Unsupported_Knob, name)
-
-
-def obsolete(name: str) -> Spec:
-    return _plain(knob_texts.Obsolete_Knob, name)

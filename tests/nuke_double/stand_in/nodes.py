@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from . import tcl
 from .formats import Box, Format
 from .frames import FrameRange
 from .knobs import Knob, _need_text
@@ -387,9 +386,6 @@ class Node:
             seen.add(id(node))
             yield node
             stack.extend(n for n in node._inputs if n is not None)
-
-    def _script_name(self) -> str:
-        return tcl.quote(self.name())
 
 
 class BackdropNode(Node):

@@ -352,15 +352,15 @@ def test_device_buffers_are_bound_once_and_written_tile_by_tile(tmp_path: Path) 
 
 
 def test_a_run_is_stopped_at_once_and_the_session_runs_again(tmp_path: Path) -> None:
-    session = opened(graphs.plain_sr(layers=12, channels=48), tmp_path)
-    big = np.zeros((1, 3, 1500, 1500), np.float32)
+    session = opened(graphs.plain_sr(layers=150, channels=32), tmp_path)
+    big = np.zeros((1, 3, 400, 400), np.float32)
     cancel = threading.Event()
     timer = threading.Timer(0.3, cancel.set)
     timer.start()
     began = time.monotonic()
     with pytest.raises(Cancelled):
         session.run({"input": big}, cancel)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 4
     assert session.run({"input": PICTURE}, threading.Event())["output"].shape == (1, 3, 40, 48)
 
 

@@ -414,3 +414,13 @@ def test_a_caller_that_leaves_early_leaves_no_run_behind(tmp_path: Path) -> None
         next(pieces)
         pieces.close()
         assert not [thread for thread in threading.enumerate() if thread.name.startswith("bipack-lane")]
+
+
+def test_lanes_share_the_memory_for_tiles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = graphs.save(graphs.plain_sr(scale=2, layers=4, channels=8), tmp_path / "m.onnx")
+    with open_session(locate(path), "cpu", threads=4) as session:
+        tiles = tiling.plan(600, 600, session.facts.geometry, 200)
+        needed = 200 * 200 * session.facts.bytes_per_pixel / (1 << 30)
+        for share, lanes in ((0.5, 1), (1.1, 1), (2.1, 2), (100, 4)):
+            monkeypatch.setenv("BIPACK_MEMORY_GB", str(share * needed))
+            assert tiled._lanes(session, tiles) == lanes

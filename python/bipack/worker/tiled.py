@@ -306,7 +306,7 @@ def _results(
         kept: np.ndarray = result[0, :, tile.keep[0], tile.keep[1]]
         return kept
 
-    lanes = min(session.lanes, len(tiles))
+    lanes = _lanes(session, tiles)
     if lanes == 1:
         for tile in tiles:
             yield tile, run(tile, None)
@@ -326,6 +326,12 @@ def _results(
             following = next(ahead, None)
             if following is not None:
                 running[pool.submit(run, following, lane)] = (following, lane)
+
+
+def _lanes(session: Session, tiles: list[Tile]) -> int:
+    """How many tiles to run at once: no more than fit the memory for tiles together."""
+    fitting = _pixels(session, session.tile_budget) // math.prod(tiles[0].shape)
+    return max(1, min(session.lanes, len(tiles), fitting))
 
 
 def _check_result(session: Session, result: np.ndarray, tile: Tile, geometry: TileGeometry) -> None:

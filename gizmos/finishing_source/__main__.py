@@ -1,8 +1,12 @@
-"""Writes the finishing gizmos: `python gizmos/finishing_source`. With `--check`, says which differ from their files."""
+"""Writes the finishing gizmos, and the finishing tail into those that run models: `python gizmos/finishing_source`.
+
+With `--check` it only says which files differ.
+"""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -14,6 +18,7 @@ import equalizer  # noqa: E402
 import frequency_split  # noqa: E402
 import recombine  # noqa: E402
 import regrain  # noqa: E402
+import tail  # noqa: E402
 
 GIZMOS = {
     "BipackBeauty": beauty.build,
@@ -25,12 +30,20 @@ GIZMOS = {
 }
 
 
+def texts() -> Iterator[tuple[Path, str]]:
+    """Every gizmo's file with the text that belongs into it."""
+    for name, build in GIZMOS.items():
+        yield HERE.parent / f"{name}.gizmo", build()
+    for path in sorted(HERE.parent.glob("*.gizmo")):
+        text = path.read_text(encoding="utf-8")
+        if f"\n  name {tail.AFTER}\n" in text:
+            yield path, tail.add_tail(text)
+
+
 def main() -> int:
     """Write or check every gizmo."""
     differing = []
-    for name, build in GIZMOS.items():
-        path = HERE.parent / f"{name}.gizmo"
-        text = build()
+    for path, text in texts():
         if "--check" in sys.argv[1:]:
             if not path.exists() or path.read_text(encoding="utf-8") != text:
                 differing.append(path.name)

@@ -131,7 +131,7 @@ def test_inputs_and_outputs_are_where_the_host_code_expects_them(nuke: Any, name
     assert inputs["CookPlate"] == ["plate"]
     assert inputs["CookMatte"] == ["matte"]
     assert inputs["ShownResult"] == ["PlateResized", "Cooked"]
-    assert inputs["Mix"] == ["PlateResized", "ShownResult"]
+    assert inputs["Mix"] == ["PlateResized", "Finished"]
     assert inputs["LayerOnly"] == ["PlateResized", "Mix"]
     assert inputs["Mixed"] == ["Mix", "LayerOnly"]
     assert inputs["InsideMatte"] == ["PlateResized", "Mixed", "MatteResized"]

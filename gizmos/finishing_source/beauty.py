@@ -166,8 +166,8 @@ def _with_grain(graph: Graph, work: Node, shiny: Node) -> Node:
         work,
         column=1,
         channels="rgb",
-        Size=linked("4*Sizes.scale"),
-        PositionalSigma=linked("2*Sizes.scale"),
+        Size="4",
+        PositionalSigma="2",
         ColorSigma=sigma,
     )
     grain = graph.add("MergeExpression", "Grain", gentle, work, column=1, **each("A@-B@", "0"))

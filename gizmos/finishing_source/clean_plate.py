@@ -15,7 +15,7 @@ HELP = (
     "Renders live; bipack run clean_plate aligns the frames by itself."
 )
 SAMPLES = 7
-FAR = "1e+30"
+FAR = "1e30"
 KNOWN = "0.999"
 
 

@@ -45,6 +45,12 @@ def test_mix_and_matte(recombine: Scene, plate: np.ndarray, result: np.ndarray, 
     assert np.array_equal(found[matte == 0], plate[matte == 0])
 
 
+def test_a_proxy_is_split_with_smaller_radii(recombine: Scene) -> None:
+    small, other = recombine.source(0, proxy=0.5), recombine.source(1, proxy=0.5)
+    expected = bands.recombine(small, other, [radius / 2 for radius in RADII], WEIGHTS)
+    np.testing.assert_allclose(recombine.result(proxy=0.5), expected, rtol=1e-4, atol=1e-4)
+
+
 def test_no_band_is_the_plate_bit_for_bit(recombine: Scene, plate: np.ndarray) -> None:
     recombine.set(base=0, **{f"band{number}": 0 for number in range(1, 6)})
     assert np.array_equal(recombine.result(), plate)

@@ -57,6 +57,19 @@ def test_another_skin_color_and_weights(gizmo: Scene, face: np.ndarray) -> None:
     np.testing.assert_allclose(gizmo.result()[..., 0], skin_mask(face, key), atol=1e-4)
 
 
+def test_a_proxy_is_worked_on_with_smaller_sizes(gizmo: Scene) -> None:
+    gizmo.set(regrain=0, smooth_size=4, shine_blur=8, skin_blur=6)
+    small = gizmo.source(0, proxy=0.5)
+    look = Look(smoothing="bilateral", smooth_size=2.0, shine_blur=4.0, regrain=0.0, skin=SkinKey(blur=3.0))
+    np.testing.assert_allclose(gizmo.result(proxy=0.5), beauty(small, None, look), rtol=1e-3, atol=1e-3)
+
+
+def test_a_reference_width_scales_the_sizes(gizmo: Scene, face: np.ndarray) -> None:
+    gizmo.set(reference_width=2 * gizmo.size[0], smooth_size=4, shine_blur=8, skin_blur=6)
+    look = Look(smoothing="bilateral", smooth_size=2.0, shine_blur=4.0, skin=SkinKey(blur=3.0))
+    np.testing.assert_allclose(gizmo.result(), beauty(face, None, look), rtol=1e-3, atol=1e-3)
+
+
 def test_nothing_asked_for_changes_nothing(gizmo: Scene, face: np.ndarray) -> None:
     gizmo.set(dark_spots=0, highlights=0, shine=0, regrain=0)
     np.testing.assert_allclose(gizmo.result(), face, rtol=1e-5, atol=1e-6)

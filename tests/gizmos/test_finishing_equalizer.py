@@ -87,6 +87,12 @@ def test_a_reference_width_scales_the_radii(gizmo: Scene, plate: np.ndarray) -> 
     np.testing.assert_allclose(gizmo.result(), equalize(plate, chain), rtol=1e-5, atol=1e-5)
 
 
+def test_a_proxy_is_worked_on_with_smaller_radii(gizmo: Scene) -> None:
+    small = gizmo.source(0, proxy=0.5)
+    chain = [Band(radius / 2, amount) for radius, amount in zip(RADII, AMOUNTS, strict=True)]
+    np.testing.assert_allclose(gizmo.result(proxy=0.5), equalize(small, chain), rtol=1e-4, atol=1e-4)
+
+
 def test_a_proxy_looks_like_the_full_picture_made_small(finishing: Callable[..., Scene]) -> None:
     soft = resample.resize(np.random.default_rng(5).random((12, 16, 3)).astype(np.float32), 128, 96)
     gizmo = finishing("BipackEqualizer", size=(128, 96))

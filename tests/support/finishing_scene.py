@@ -88,6 +88,12 @@ class Scene:
 
         return stand_in.evaluate(self.node, frame, proxy)
 
+    def source(self, number: int, frame: int = 1, proxy: float | None = None) -> np.ndarray:
+        """What input `number` is given, as (height, width, 3) from the top."""
+        import stand_in
+
+        return np.asarray(stand_in.evaluate(self.node.input(number), frame, proxy).rgb())
+
     def result(self, frame: int = 1, proxy: float | None = None) -> np.ndarray:
         """(height, width, 3) of the gizmo over its box, first row at the top."""
         image = self.image(frame, proxy)

@@ -242,7 +242,9 @@ def _sum(pixels: Pixels) -> Pixels:
 
 def _margin(look: Look) -> int:
     """Pixels around the matte that its inside depends on."""
-    reach = {"median": look.median_size, "bilateral": BILATERAL_REACH * look.smooth_size}.get(look.smoothing, 3 * look.smooth_size)
+    reach = {"median": look.median_size, "bilateral": BILATERAL_REACH * look.smooth_size}.get(
+        look.smoothing, 3 * look.smooth_size
+    )
     return math.ceil(max(reach, look.shine_blur + look.detail_blur + 1, 3 * GRAIN_SIGMA)) + 1
 
 

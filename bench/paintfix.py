@@ -130,6 +130,21 @@ def spectrum_ratio(shots: Sequence[Shot], results: Sequence[Array]) -> float:
     return float(ratios[np.argmax(np.abs(np.log(ratios)))])
 
 
+def flicker(shots: Sequence[Shot], results: Sequence[Array]) -> float:
+    """Change from frame to frame along the true motion inside the holes, over that of the clean plate."""
+    moved = {"result": 0.0, "clean": 0.0}
+    clean = [shot.after for shot in shots]
+    for index in range(len(shots) - 1):
+        place = sets.flow(shots[index], shots[index + 1])
+        inside = shots[index].mask & (place.min(axis=-1) > 1) & (place.max(axis=-1) < sets.SIZE - 2)
+        # Where the rig moves over the plate, what it newly covers or frees counts as well.
+        for name, frames in (("result", results), ("clean", clean)):
+            now, then = (sets.to_coded(frame) for frame in frames[index : index + 2])
+            carried = cv2.remap(then, place[..., 0], place[..., 1], cv2.INTER_CUBIC)
+            moved[name] += float(np.abs(carried - now)[inside].mean())
+    return moved["result"] / moved["clean"]
+
+
 def run(kind: str, pairs: int, args: argparse.Namespace) -> dict[str, object]:
     data = Path(args.data)
     made = sets.make(kind, data, args.picture, args.set_seed)
@@ -150,6 +165,10 @@ def run(kind: str, pairs: int, args: argparse.Namespace) -> dict[str, object]:
         results = render(model, made["test"], folder / "test")
         figures: dict[str, object] = dict(measure(made["test"], results))
         grainy = render(model, made["test"], folder / "test", {"noise_amount": 1.0})
+        moving = render(model, made["moving"], folder / "moving")
+        figures["flicker"] = flicker(made["moving"], moving)
+        moving = render(model, made["moving"], folder / "moving", {"noise_amount": 1.0})
+        figures["flicker_with_grain"] = flicker(made["moving"], moving)
         figures["spectrum"] = spectrum_ratio(made["test"], grainy)
         figures["spectrum_without_grain"] = spectrum_ratio(made["test"], results)
         card = catalog.locate(model).card
@@ -161,7 +180,8 @@ def run(kind: str, pairs: int, args: argparse.Namespace) -> dict[str, object]:
         f"{kind:8} {pairs} pairs  {name} {plain:.2f} dB  Bipack {figures['hole']:.2f} dB ({gain:+.2f})  "
         f"outside: same {figures['untouched_outside']:.3f} %, mean {figures['mean_outside']:.1e}, "
         f"worst {figures['worst_outside']:.3f}  marks {figures['recall']:.1%}  texture {figures['spectrum']:.2f} "
-        f"(without grain {figures['spectrum_without_grain']:.2f})  {steps} steps, {cpu:.0f} CPU-s, {spent / 60:.0f} min",
+        f"(without grain {figures['spectrum_without_grain']:.2f})  flicker {figures['flicker']:.2f} "
+        f"(with grain {figures['flicker_with_grain']:.2f})  {steps} steps, {cpu:.0f} CPU-s, {spent / 60:.0f} min",
         flush=True,
     )
     return figures

@@ -18,6 +18,9 @@ import numpy.typing as npt
 Array = npt.NDArray[np.float32]
 
 SIZE = 512
+MOVING = 6
+"""Frames of the moving part, on which flicker is measured."""
+
 MARKER_PICTURE = "faces/photolab_03.jpg"
 RIG_PICTURE = "textures/materialx_brick_base_gray.jpg"
 
@@ -251,10 +254,47 @@ def make(
     default = MARKER_PICTURE if kind == "markers" else RIG_PICTURE
     base = load_picture(data / (name or default), box)
     fixed = marker_layer(random, base.shape[0]) if kind == "markers" else None
-    shots: dict[str, list[Shot]] = {"train": [], "test": []}
+    shots: dict[str, list[Shot]] = {"train": [], "test": [], "moving": []}
     for part, count in (("train", 6), ("test", 8)):
         for _ in range(count):
             pose = draw_pose(random, part == "test")
             marks = fixed if fixed is not None else rig_layer(random, part == "test")
             shots[part].append(render(base, pose, marks, fixed is not None, random, strength))
+    first, last = draw_pose(random, True), draw_pose(random, True)
+    state = random.bit_generator.state
+    for index in range(MOVING):
+        # The rig is drawn from the same numbers for every frame: it stands still while the camera moves.
+        random.bit_generator.state = state
+        marks = fixed if fixed is not None else rig_layer(random, True)
+        pose = between(first, last, 0.15 * index / (MOVING - 1))
+        noise = np.random.default_rng([seed, index])
+        shots["moving"].append(render(base, pose, marks, fixed is not None, noise, strength))
     return shots
+
+
+def between(first: Pose, last: Pose, part: float) -> Pose:
+    """A pose on the way from `first` to `last`, in the light of `first`."""
+
+    def mix(one: float, two: float) -> float:
+        return one + part * (two - one)
+
+    return Pose(
+        mix(first.angle, last.angle),
+        mix(first.zoom, last.zoom),
+        (mix(first.shift[0], last.shift[0]), mix(first.shift[1], last.shift[1])),
+        (mix(first.tilt[0], last.tilt[0]), mix(first.tilt[1], last.tilt[1])),
+        (first.bend + part * (last.bend - first.bend)).astype(np.float32),
+        first.gain,
+        first.gradient,
+    )
+
+
+def flow(one: Shot, two: Shot) -> Array:
+    """(512, 512, 2): where in `two` each pixel of `one` lies; exact, as both know the place in the picture they show."""
+    axis = np.arange(SIZE, dtype=np.float32)
+    place = np.stack(np.meshgrid(axis, axis), -1)
+    scale = float(np.mean(np.abs(np.gradient(one.source[..., 0], axis=1)))) or 1.0
+    for _ in range(12):
+        shown = cv2.remap(two.source, place[..., 0], place[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        place = place + (one.source - shown) / scale
+    return place.astype(np.float32)

@@ -290,7 +290,7 @@ def between(first: Pose, last: Pose, part: float) -> Pose:
 
 
 def flow(one: Shot, two: Shot) -> Array:
-    """(512, 512, 2): where in `two` each pixel of `one` lies; exact, as both know the place in the picture they show."""
+    """(512, 512, 2): where in `two` each pixel of `one` lies; exact, as both know what they show."""
     axis = np.arange(SIZE, dtype=np.float32)
     place = np.stack(np.meshgrid(axis, axis), -1)
     scale = float(np.mean(np.abs(np.gradient(one.source[..., 0], axis=1)))) or 1.0

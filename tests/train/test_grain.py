@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from bipack_train.grain import LEVELS, Grain, Repair, measure
+from bipack_train.grain import Repair, measure
 
 
 def repairs(sigma: float, soft: float, apart: bool = False) -> list[Repair]:
@@ -64,7 +64,8 @@ def test_a_repair_that_lacks_nothing_gets_no_grain() -> None:
     assert measure(repairs(0.0, 0.6)) is None
 
 
-def test_figures_survive_json() -> None:
-    grain = Grain(np.ones((3, 1, 3, 3), np.float32) / 3, np.full((3, len(LEVELS)), 0.01, np.float32))
-    again = Grain.from_data(grain.data())
-    assert torch.equal(again.kernel, grain.kernel) and torch.equal(again.strength, grain.strength)
+def test_texture_that_a_net_made_up_is_not_added_once_more() -> None:
+    made = repairs(0.02, 0.6)
+    own = [Repair(one.result + (one.truth - one.result)[::-1, ::-1], one.truth, one.inside) for one in made]
+    found = measure(own)
+    assert found is None or float(found.strength.max()) < 0.012

@@ -3,8 +3,7 @@
 A regression averages grain and pores away. The discriminator looks at a repaired crop together with its difference
 from the plate, patch by patch; only patches that overlap the edit count. It is light on purpose (a few layers, hinge
 loss, gradient penalty on real crops, both sides shifted, cut out and tinted alike at random), because there are a
-handful of pairs and not thousands. Repairs carry the noise input's grain when it looks at them, so that it asks for
-texture and not for grain that the noise input gives anyway.
+handful of pairs and not thousands. What texture is still missing after it is measured and left to the noise input.
 """
 
 from __future__ import annotations
@@ -14,8 +13,6 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 from torch import Tensor, distributed, nn
 from torch.nn import functional
-
-from bipack_train.grain import Grain
 
 if TYPE_CHECKING:
     from bipack_train.paintfix import Adversary
@@ -44,10 +41,9 @@ class PatchCritic(nn.Module):
 class Stage:
     """The discriminator with its optimizer, and the loss that it gives the paint-fix net."""
 
-    def __init__(self, settings: Adversary, device: torch.device, grain: Grain | None = None) -> None:
+    def __init__(self, settings: Adversary, device: torch.device) -> None:
         self.settings = settings
         self.net = PatchCritic().to(device)
-        self.grain = grain.to(device) if grain is not None else None
         self.optimizer = torch.optim.Adam(self.net.parameters(), lr=settings.learning_rate, betas=(0.0, 0.99))
         self.steps = 0
 
@@ -64,8 +60,7 @@ class Stage:
 
         `plate`, `fixed`, `after` (N, 3, H, W) encoded, `matte` (N, 1, H, W).
         """
-        made = fixed if self.grain is None else fixed + self.grain(torch.randn_like(matte), fixed.detach())
-        repaired = plate + matte * (made - plate)
+        repaired = plate + matte * (fixed - plate)
         count = functional.avg_pool2d(matte, 4)
         self._learn(plate, repaired.detach(), after, count)
         shape = _Change(plate.shape, plate.device)

@@ -72,7 +72,8 @@ def bipack_run(model: str, pattern: str, folder: Path, *flags: str) -> tuple[dic
     script = (
         "import resource, sys, json\nfrom bipack.cli.main import main\ncode = main(sys.argv[1:])\n"
         "u = resource.getrusage(resource.RUSAGE_SELF)\n"
-        "sys.stderr.write('\\n' + json.dumps([u.ru_utime + u.ru_stime, u.ru_maxrss / 1024]))\nsys.exit(code)\n"
+        "peak = next(int(s.split()[1]) for s in open('/proc/self/status') if s.startswith('VmHWM'))\n"
+        "sys.stderr.write('\\n' + json.dumps([u.ru_utime + u.ru_stime, peak / 1024]))\nsys.exit(code)\n"
     )
     command = [sys.executable, "-c", script, "run", model, pattern, str(folder / "out.%04d.exr"), "--json", *flags]
     began = time.perf_counter()

@@ -325,13 +325,15 @@ def in_process(code: str, *arguments: str) -> str:
 needs_linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads Linux's memory figures")
 
 PEAK = """
-import os, resource, graphs, numpy as np
+import os, graphs, numpy as np
 from bipack.catalog import locate
 from bipack.worker import tiled
 from bipack.worker.session import open_session
 
 def peak():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    # Of this program alone: ru_maxrss would begin with that of the process that started it.
+    with open('/proc/self/status') as stream:
+        return next(int(line.split()[1]) * 1024 for line in stream if line.startswith('VmHWM'))
 
 def resident():
     with open('/proc/self/statm') as stream:

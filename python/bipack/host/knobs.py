@@ -35,12 +35,16 @@ _CLASSES = {
 }
 
 
+ANY_MODEL = "BipackModel"
+"""The gizmo that runs models of every kind; the others list only those whose card names them."""
+
+
 def refresh_menu(node: BipackNode, anew: bool = False) -> None:
     """Fill the node's model menu with what is installed. A choice that is not installed here stays in it."""
     menu = node.group.knob("model")
     if menu is None:
         return
-    own = "" if node.has("model_file") else node.tool
+    own = "" if node.tool == ANY_MODEL else node.tool
     names = [MODEL_FILE_CHOICE] if node.has("model_file") else []
     names += [found.name for found in model.installed(own, anew)]
     current = str(menu.value() or "")

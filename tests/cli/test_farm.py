@@ -34,7 +34,8 @@ def nuke(tmp_path: Path) -> Path:
     """An executable in Nuke's place that writes down its arguments and ends as FAKE_EXIT says."""
     path = tmp_path / "nuke"
     path.write_text(
-        f"#!{sys.executable}\n"
+        # By way of sh: a #! line breaks where the interpreter's path has a space.
+        f"#!/bin/sh\n'''exec' \"{sys.executable}\" \"$0\" \"$@\"\n' '''\n"
         "import json, os, sys, time\n"
         "open(os.environ['FAKE_LOG'], 'a').write(json.dumps([sys.argv[1:], os.environ.get('BIPACK_CACHE')]) + '\\n')\n"
         "time.sleep(float(os.environ.get('FAKE_SLEEP', '0')))\n"

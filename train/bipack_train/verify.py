@@ -87,13 +87,14 @@ def publish(
     of clean licence) that any later install is checked against; `readme` is a text or makes one from the card;
     `measure` is given the folder of the verified model, to be run by the worker, and returns scores for the card;
     `extra_files` (name to content) go beside it.
+    A half-precision twin that differs too much is left out, and the card says so: GPUs then run the model in float32.
     Raises ModelRefused naming every figure that is out of bounds, DiskError; then `folder` is as it was before.
     """
     folder = os.path.abspath(folder)
     workshop = os.path.join(os.path.dirname(folder), f".{os.path.basename(folder)}.{os.getpid()}.tmp")
     os.makedirs(workshop, exist_ok=True)
     try:
-        card = _build(module, draft, workshop, half)
+        card = _without_bad_twin(_build(module, draft, workshop, half), workshop)
         checks = verify(module, workshop)
         scores = tuple(measure(workshop)) if measure is not None else draft.scores
         card = dataclasses.replace(card, tolerance=_tolerances(checks), scores=scores)
@@ -178,6 +179,20 @@ def _random_input(port: Port, height: int, width: int, rng: np.random.Generator)
     return rng.random((1, channels, height, width)).astype(np.float32)
 
 
+def _without_bad_twin(card: ModelCard, workshop: str) -> ModelCard:
+    """`card`, or one without the fp16 twin where that lost too much; its file is removed then."""
+    failed = [check for check in _twin(catalog.locate(workshop)) if not check.passed]
+    if not failed:
+        return card
+    os.unlink(os.path.join(workshop, card.fp16_file))
+    worst = f"{failed[0].worst:.3g}"
+    log.warning("%s: no fp16 twin, it differs by %s (limit %.3g); GPUs run float32.", card.name, worst, TWIN_LIMIT)
+    limit = f"Runs in float32 on GPUs too: in half precision it differs by {worst}."
+    card = dataclasses.replace(card, fp16_file="", fp16_sha256="", limits=(*card.limits, limit))
+    cards.save(card, workshop)
+    return card
+
+
 def _tolerances(checks: Sequence[Check]) -> dict[str, float]:
     """What a later install may differ by: the CPU's bound, and for GPUs what half precision was measured to cost."""
     twin = max((check.worst for check in checks if check.what.startswith("fp16")), default=0.0)
@@ -218,14 +233,20 @@ def _parity(module: nn.Module, located: catalog.Located) -> list[Check]:
 
 
 def _twin(located: catalog.Located) -> list[Check]:
-    """The fp16 twin against the float32 file."""
+    """The fp16 twin against the float32 file, on a picture; in white noise a gated network is never sure."""
     card = located.card
     assert card is not None
     if not card.fp16_file:
         return []
     rng = np.random.default_rng(2)
     height, width = _sizes(card)[0]
-    feeds = {port.name: _random_input(port, height, width, rng) for port in card.inputs}
+    frames = _test_frames(card, height, width)
+    feeds = {
+        port.name: _seen_by(port, card, frames)
+        if port.role in ("plate", "matte")
+        else _random_input(port, height, width, rng)
+        for port in card.inputs
+    }
     name = card.outputs[0].name
     bare = catalog.Located(card.name, os.path.join(located.folder, card.fp16_file), None)
     with open_session(located, "cpu") as full, open_session(bare, "cpu") as half:
@@ -294,16 +315,18 @@ def _test_frames(card: ModelCard, height: int, width: int) -> dict[str, Frame]:
 
 def _worker_inputs(card: ModelCard, frames: Mapping[str, Frame]) -> list[Pixels]:
     """What the network must see of these frames, made here independently of the worker."""
-    inputs = []
-    for port in card.inputs:
-        if port.role == "plate":
-            pixels = plate.take(frames[PROOF_IN], "rgba", port.channels).pixels
-            seen = color.encode(pixels) if card.color == "bipack" else pixels
-            planes = np.concatenate([seen.transpose(2, 0, 1)] * len(port.frame_offsets))
-        else:
-            planes = plate.take_matte(frames[PROOF_MATTE])[None]
-        inputs.append(np.ascontiguousarray(planes[None], dtype=np.float32))
-    return inputs
+    return [_seen_by(port, card, frames) for port in card.inputs]
+
+
+def _seen_by(port: Port, card: ModelCard, frames: Mapping[str, Frame]) -> Pixels:
+    """The plate or matte input `port` for these frames: (1, channels, height, width)."""
+    if port.role == "plate":
+        pixels = plate.take(frames[PROOF_IN], "rgba", port.channels).pixels
+        seen = color.encode(pixels) if card.color == "bipack" else pixels
+        planes = np.concatenate([seen.transpose(2, 0, 1)] * len(port.frame_offsets))
+    else:
+        planes = plate.take_matte(frames[PROOF_MATTE])[None]
+    return np.ascontiguousarray(planes[None], dtype=np.float32)
 
 
 def _render(folder: str, frames: Mapping[str, Frame], label: str, tile: str) -> Frame:

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import cv2
-import graphs
 import numpy as np
 import pytest
-from bipack.imaging.image_io import read_frame, write_frame
 
+import graphs
 from bipack.cli.main import main
 from bipack.imaging.frame import Box, Frame, Part
+from bipack.imaging.image_io import read_frame, write_frame
 from plates import plate, write_sequence
 
 

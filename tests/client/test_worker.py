@@ -10,16 +10,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import graphs
 import numpy as np
 import pytest
-from plates import write_sequence
 
 import bipack
+import graphs
 from bipack import messages
 from bipack.client import Worker, launcher
 from bipack.errors import Cancelled, MissingInput, ModelRefused, UsageError, VersionSkew, WorkerDied
 from bipack.imaging.image_io import read_frame
+from plates import write_sequence
 
 
 @pytest.fixture(scope="module")

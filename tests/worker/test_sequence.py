@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from plates import plate, write_sequence
 
 from bipack import messages
 from bipack.card import Knob
@@ -19,6 +18,7 @@ from bipack.imaging.frame import Frame
 from bipack.imaging.image_io import read_frame, write_frame
 from bipack.worker.sequence import run_sequence
 from bipack.worker.step import StepControl, StepInput
+from plates import plate, write_sequence
 
 
 class Gain:

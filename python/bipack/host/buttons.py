@@ -6,7 +6,6 @@ mode. Callbacks that Nuke calls by itself say nothing and never raise.
 
 from __future__ import annotations
 
-import functools
 import logging
 import os
 from typing import Any, Callable
@@ -16,6 +15,7 @@ import nuke
 from bipack.client import Worker
 from bipack.errors import BipackError, UsageError
 from bipack.host import cache, inputs, knobs, running, status
+from bipack.host.button import button
 from bipack.host.node import LOADED, BipackNode, script_path
 
 log = logging.getLogger(__name__)
@@ -26,48 +26,27 @@ _QUIET_KNOBS = frozenset(
 _LOADING_KNOBS = frozenset(["model", "model_file", "layer"])
 
 
-def _button(action: Callable[[BipackNode], None]) -> Callable[[Any], None]:
-    """Errors of `action` become a dialog in the GUI; in terminal mode they are raised."""
-
-    @functools.wraps(action)
-    def pressed(group: Any) -> None:
-        try:
-            action(BipackNode(group))
-        except BipackError as error:
-            log.info("%s", error, exc_info=True)
-            if not nuke.GUI:
-                raise
-            nuke.message(str(error))
-        except Exception as error:
-            log.exception("%s", action.__name__)
-            if not nuke.GUI:
-                raise
-            nuke.message(f"Bipack met an unexpected fault ({type(error).__name__}: {error}). The log has more.")
-
-    return pressed
-
-
-@_button
+@button(BipackNode)
 def cook_frame(node: BipackNode) -> None:
     """Cook the frame that the script is at."""
     running.start(node, [int(nuke.frame())])
 
 
-@_button
+@button(BipackNode)
 def cook_range(node: BipackNode) -> None:
     """Cook the node's range."""
     first, last = node.cook_range()
     running.start(node, range(first, last + 1))
 
 
-@_button
+@button(BipackNode)
 def cancel(node: BipackNode) -> None:
     """Stop the cook that is running."""
     if not running.cancel():
         raise UsageError("Nothing is cooking.")
 
 
-@_button
+@button(BipackNode)
 def check(node: BipackNode) -> None:
     """Look at every frame of the range again; show the frames of this very recipe if they are in the cache."""
     knobs.refresh_menu(node, anew=True)
@@ -75,7 +54,7 @@ def check(node: BipackNode) -> None:
     status.update(node)
 
 
-@_button
+@button(BipackNode)
 def load_model(node: BipackNode) -> None:
     """Make the knobs of the chosen model."""
     try:
@@ -84,7 +63,7 @@ def load_model(node: BipackNode) -> None:
         status.update(node)
 
 
-@_button
+@button(BipackNode)
 def clear_cache(node: BipackNode) -> None:
     """Remove all cooked frames of this node, after asking."""
     if running.is_cooking():
@@ -96,7 +75,7 @@ def clear_cache(node: BipackNode) -> None:
     status.update(node)
 
 
-@_button
+@button(BipackNode)
 def open_log(node: BipackNode) -> None:
     """Show the worker's log in the system's viewer; in terminal mode its path is logged."""
     path = Worker.shared().log_path

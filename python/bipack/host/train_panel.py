@@ -7,21 +7,21 @@ it finds to the node's panel on Nuke's main thread.
 
 from __future__ import annotations
 
-import functools
 import logging
 import os
 import shutil
 import subprocess
 import threading
 import time
-from typing import Any, Callable, Dict, List, Optional, Tuple
+from typing import Any, Dict, List, Optional, Tuple
 
 import nuke
 
 from bipack.client import training
-from bipack.errors import BipackError, MissingInput, UsageError
+from bipack.errors import MissingInput, UsageError
 from bipack.frames import format_frames, parse_frames
 from bipack.host import cache, exr
+from bipack.host.button import button
 from bipack.host.node import TOOL, no_undo, script_path, views
 
 log = logging.getLogger(__name__)
@@ -80,28 +80,7 @@ class TrainNode:
                 self.group["status"].setValue(sentence)
 
 
-def _button(action: Callable[[TrainNode], None]) -> Callable[[Any], None]:
-    """Errors of `action` become a dialog in the GUI; in terminal mode they are raised."""
-
-    @functools.wraps(action)
-    def pressed(group: Any) -> None:
-        try:
-            action(TrainNode(group))
-        except BipackError as error:
-            log.info("%s", error, exc_info=True)
-            if not nuke.GUI:
-                raise
-            nuke.message(str(error))
-        except Exception as error:
-            log.exception("%s", action.__name__)
-            if not nuke.GUI:
-                raise
-            nuke.message(f"Bipack met an unexpected fault ({type(error).__name__}: {error}). The log has more.")
-
-    return pressed
-
-
-@_button
+@button(TrainNode)
 def add_frame(node: TrainNode) -> None:
     """Put the current frame on the list of painted frames."""
     text = node.text("painted_frames")
@@ -109,7 +88,7 @@ def add_frame(node: TrainNode) -> None:
     node.group["painted_frames"].setValue(format_frames(frames | {int(nuke.frame())}))
 
 
-@_button
+@button(TrainNode)
 def train(node: TrainNode) -> None:
     """Write the pairs and start training them afresh."""
     _not_running(node)
@@ -121,7 +100,7 @@ def train(node: TrainNode) -> None:
     _start(node, [])
 
 
-@_button
+@button(TrainNode)
 def check_pairs(node: TrainNode) -> None:
     """Write the pairs and say what is wrong with them, without training."""
     _not_running(node)
@@ -138,28 +117,28 @@ def check_pairs(node: TrainNode) -> None:
         nuke.message(said or "The pairs are fine.")
 
 
-@_button
+@button(TrainNode)
 def stop(node: TrainNode) -> None:
     """Ask the run to save and end."""
     training.stop(node.folder)
     node.say("stopping after this step")
 
 
-@_button
+@button(TrainNode)
 def resume(node: TrainNode) -> None:
     """Go on with a run that was stopped or killed."""
     _not_running(node)
     _start(node, ["--resume"])
 
 
-@_button
+@button(TrainNode)
 def publish(node: TrainNode) -> None:
     """Make a model of the last checkpoint, training no further."""
     _not_running(node)
     _start(node, ["--publish-only"])
 
 
-@_button
+@button(TrainNode)
 def open_report(node: TrainNode) -> None:
     """Open the run's page in the browser."""
     path = os.path.join(node.folder, training.REPORT)
@@ -170,7 +149,7 @@ def open_report(node: TrainNode) -> None:
     webbrowser.open("file://" + os.path.abspath(path).replace("\\", "/"))
 
 
-@_button
+@button(TrainNode)
 def drop_node(node: TrainNode) -> None:
     """Make a BipackPaintFix node with the published model."""
     state = training.status(node.folder)

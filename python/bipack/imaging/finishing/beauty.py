@@ -86,7 +86,12 @@ def beauty(pixels: Pixels, matte: Optional[Pixels], look: Look, space: str = "en
     worked = _eight_steps(working_space.enter(pixels[box], space), inside, look)
     worked = working_space.leave(worked, space)
     result = pixels.copy()
-    np.copyto(result[box], worked, where=inside > 0.0)
+    touched = result[box]
+
+    def strip(first: int, last: int) -> None:
+        np.copyto(touched[first:last], worked[first:last], where=inside[first:last] > 0.0)
+
+    in_strips(len(worked), _ROWS, strip)
     return result
 
 
@@ -121,7 +126,8 @@ def hue_matrix(hue: float, saturation: float) -> NDArray[np.float64]:
 
 def _eight_steps(plate: Pixels, skin: Pixels, look: Look) -> Pixels:
     """Steps 2 to 8 on working values; `skin` is the matte of step 1, (height, width, 1)."""
-    result = smoothed(plate, look)
+    # Where the matte is 0, step 4 puts the plate back, whatever the smoothing made of it.
+    result = smoothed(plate, look, skin[..., 0])
     _remove_spots(result, plate, skin, look)
     if look.detail:
         _add_detail(result, plate, skin, look)
@@ -134,13 +140,13 @@ def _eight_steps(plate: Pixels, skin: Pixels, look: Look) -> Pixels:
     return result
 
 
-def smoothed(plate: Pixels, look: Look) -> Pixels:
-    """Step 2: the skin under its spots, from and in working values."""
+def smoothed(plate: Pixels, look: Look, inside: Optional[Pixels] = None) -> Pixels:
+    """Step 2: the skin under its spots, from and in working values; where `inside` is 0 it may stay as it is."""
     if look.smoothing == "median":
         return median(plate, look.median_size)
     if look.smoothing == "bilateral":
         reach = BILATERAL_REACH * look.smooth_size
-        return bilateral(plate, reach, look.smooth_size, bilateral_color_sigma(look.smooth_threshold))
+        return bilateral(plate, reach, look.smooth_size, bilateral_color_sigma(look.smooth_threshold), inside)
     return dollface(plate, look.smooth_size, look.smooth_threshold)
 
 
@@ -213,7 +219,8 @@ def _add_grain(result: Pixels, plate: Pixels, skin: Pixels, look: Look) -> None:
     if look.smoothing == "dollface":
         smooth = dollface(plate, GRAIN_SIGMA, GRAIN_THRESHOLD)
     else:
-        smooth = bilateral(plate, 2.0 * GRAIN_SIGMA, GRAIN_SIGMA, bilateral_color_sigma(GRAIN_THRESHOLD))
+        sigma = bilateral_color_sigma(GRAIN_THRESHOLD)
+        smooth = bilateral(plate, 2.0 * GRAIN_SIGMA, GRAIN_SIGMA, sigma, skin[..., 0])
 
     def strip(first: int, last: int) -> None:
         grain = plate[first:last] - smooth[first:last]

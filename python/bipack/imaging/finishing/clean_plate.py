@@ -8,6 +8,7 @@ matte, or beyond the edge of a moved frame) from "seen".
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Optional
 
 import cv2
@@ -70,7 +71,8 @@ def align(
     window = cv2.createHanningWindow(size, cv2.CV_64F)
     shift, _ = cv2.phaseCorrelate(target.astype(np.float64), source.astype(np.float64), window)
     # What moves through the shot may be all that the first guess sees, so "not at all" is tried as well.
-    found = [_refined(target, source, guess, how, seen) for guess in (shift, (0.0, 0.0))]
+    with ThreadPoolExecutor(2, thread_name_prefix="bipack-align") as pool:
+        found = list(pool.map(lambda guess: _refined(target, source, guess, how, seen), (shift, (0.0, 0.0))))
     score, warp = max(found, key=lambda pair: pair[0])
     if score <= 0.0:
         raise UsageError(
@@ -87,7 +89,13 @@ def align(
 
 def _small_tone(frame: Pixels, size: tuple[int, int], held_out: Optional[Pixels]) -> Pixels:
     """Encoded luma at a size that is matched quickly; what is held out is filled in from around it."""
-    tone = np.asarray(color.encode(cv2.resize(luma(frame), size, interpolation=cv2.INTER_AREA)), np.float32)
+    full = np.empty(frame.shape[:2], np.float32)
+
+    def strip(first: int, last: int) -> None:
+        full[first:last] = luma(frame[first:last])
+
+    in_strips(len(frame), _ROWS, strip)
+    tone = np.asarray(color.encode(cv2.resize(full, size, interpolation=cv2.INTER_AREA)), np.float32)
     if held_out is None:
         return tone
     tone[cv2.resize(held_out, size, interpolation=cv2.INTER_AREA) > 0.0] = np.nan

@@ -18,6 +18,9 @@ from bipack.imaging.finishing.strips import in_strips
 from bipack.imaging.frame import Pixels
 
 LEAST_WEIGHT = 0.001
+_SMALL_POWER = 31
+"""Whole powers up to this are multiplied out; for others a logarithm and an exponential are faster by far."""
+
 _UNIT = 1.0 / math.sqrt(3.0)
 _STRIP = 24
 """Rows (or columns) worked on at a time, so that a dozen planes of a strip fit the cache."""
@@ -56,6 +59,21 @@ def threshold_for(distance: float) -> float:
 def half_weight_distance(threshold: float) -> float:
     """The color distance that gets half the weight at `threshold`."""
     return math.sqrt(3.0) * (1.0 - math.pow(0.5, 1.0 / threshold))
+
+
+def _raise_to(values: Pixels, power: float) -> None:
+    """`values`, all above 0, to `power`, in place."""
+    if power == int(power) and power <= _SMALL_POWER:
+        cv2.pow(values, power, values)
+        return
+    cv2.log(values, values)
+    np.multiply(values, np.float32(power), out=values)
+    cv2.exp(values, values)
+
+
+def _farthest(threshold: float) -> float:
+    """The color distance, in units of sqrt 3, beyond which the least weight holds."""
+    return float(1.0 - LEAST_WEIGHT ** (1.0 / threshold))
 
 
 def _taps(sigma: float, spacing: int) -> list[tuple[int, float]]:
@@ -100,9 +118,17 @@ def _pair_weights(
     for one, other in zip(left[1:], right[1:]):
         cv2.subtract(one, other, difference)
         cv2.accumulateSquare(difference, weight)
+    # gaussian * max((1 - d)^threshold, least) in fewer steps: d is held below where the least weight begins, and the
+    # Gaussian is part of what is raised to the threshold.
+    cv2.threshold(weight, _farthest(threshold) ** 2, 0.0, cv2.THRESH_TRUNC, weight)
     cv2.sqrt(weight, weight)
+    if threshold >= 1.0:
+        base = gaussian ** (1.0 / threshold)
+        cv2.addWeighted(weight, -base, weight, 0.0, base, weight)
+        _raise_to(weight, threshold)
+        return
+    # A low threshold would make that base too small for a float, and the least weight come of a rounded 1 - d.
     np.subtract(np.float32(1.0), weight, out=weight)
-    cv2.max(weight, 0.0, weight)
     cv2.pow(weight, threshold, weight)
     np.multiply(weight, np.float32(gaussian), out=weight)
     cv2.max(weight, LEAST_WEIGHT * gaussian, weight)

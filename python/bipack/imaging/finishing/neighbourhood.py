@@ -7,6 +7,7 @@ so a large one takes its time.
 from __future__ import annotations
 
 import math
+from typing import Optional
 
 import cv2
 import numpy as np
@@ -19,37 +20,51 @@ _BILATERAL_ROWS = 64
 _FAST_MEDIANS = (3, 5)
 
 
-def bilateral(pixels: Pixels, size: float, positional_sigma: float, color_sigma: float) -> Pixels:
+def bilateral(
+    pixels: Pixels, size: float, positional_sigma: float, color_sigma: float, inside: Optional[Pixels] = None
+) -> Pixels:
     """Mean of the square of `size` pixels to each side, weighted by nearness in place and in color.
 
     (height, width, 3) float32; the weight is exp(-distance^2 / 2 sigma^2) for the place times the same for the color
-    distance over all three channels. Edges hold. A `size` below 1 or a sigma of 0 changes nothing.
+    distance over all three channels. Edges hold. A `size` below 1 or a sigma of 0 changes nothing. With `inside`
+    (height, width) only what is needed where it is above 0 is smoothed; elsewhere a pixel may stay as it was.
     """
     reach = math.floor(size)
     if reach < 1 or positional_sigma <= 0.0 or color_sigma <= 0.0:
         return pixels.copy()
-    out = np.empty_like(pixels)
-    height, width = pixels.shape[:2]
+    out = np.empty_like(pixels) if inside is None else pixels.copy()
+    height = len(pixels)
+    # Scaled so that minus the square of a difference is already the exponent of its weight.
+    unit = math.sqrt(0.5) / color_sigma
     padded = cv2.copyMakeBorder(pixels, reach, reach, reach, reach, cv2.BORDER_REPLICATE)
 
     def strip(first: int, last: int) -> None:
-        planes = cv2.split(padded[first : last + 2 * reach])
+        left, right = _columns(inside, first, last, pixels.shape[1])
+        width = right - left
+        if not width:
+            return
+        part = padded[first : last + 2 * reach, left : right + 2 * reach]
+        planes = [plane * np.float32(unit) for plane in cv2.split(part)]
         here = _Window(reach, last - first, width)
+        scratch = np.empty((2, (last - first + reach) * (width + reach)), np.float32)
         sums = [here.of(plane, 0, 0).copy() for plane in planes]
         total = np.ones((last - first, width), np.float32)
         for dy in range(reach + 1):
             for dx in range(1 if dy == 0 else -reach, reach + 1):
                 # Weights are symmetrical: what a pixel gives its neighbour it gets back, so each is worked out once.
                 pairs = _Window(reach, last - first, width, dy, dx)
-                weight = _weights([(pairs.of(plane, 0, 0), pairs.of(plane, dy, dx)) for plane in planes], color_sigma)
-                weight *= np.float32(math.exp(-0.5 * (dx * dx + dy * dy) / positional_sigma**2))
+                weight = _weights(
+                    [(pairs.of(plane, 0, 0), pairs.of(plane, dy, dx)) for plane in planes],
+                    -0.5 * (dx * dx + dy * dy) / positional_sigma**2,
+                    scratch,
+                )
                 forward, back = pairs.both(weight)
                 cv2.accumulate(forward, total)
                 cv2.accumulate(back, total)
                 for plane, summed in zip(planes, sums, strict=True):
                     cv2.accumulateProduct(here.of(plane, dy, dx), forward, summed)
                     cv2.accumulateProduct(here.of(plane, -dy, -dx), back, summed)
-        out[first:last] = cv2.merge([cv2.divide(plane, total) for plane in sums])
+        out[first:last, left:right] = cv2.merge([cv2.divide(plane, total, scale=1.0 / unit) for plane in sums])
 
     in_strips(height, _BILATERAL_ROWS, strip)
     return out
@@ -75,13 +90,25 @@ class _Window:
         return forward, weight[: self._rows, behind : behind + self._columns]
 
 
-def _weights(pairs: list[tuple[Pixels, Pixels]], sigma: float) -> Pixels:
-    distance = np.zeros(pairs[0][0].shape, np.float32)
-    difference = np.empty_like(distance)
-    for one, other in pairs:
+def _columns(inside: Optional[Pixels], first: int, last: int, width: int) -> tuple[int, int]:
+    """First column of a strip that is asked for, and the one after the last; (0, 0) when there is none."""
+    if inside is None:
+        return 0, width
+    found = np.flatnonzero((inside[first:last] > 0.0).any(axis=0))
+    return (int(found[0]), int(found[-1]) + 1) if len(found) else (0, 0)
+
+
+def _weights(pairs: list[tuple[Pixels, Pixels]], exponent: float, scratch: Pixels) -> Pixels:
+    """exp(exponent - distance^2) of every pair, in memory of `scratch`, two long rows."""
+    height, width = pairs[0][0].shape
+    distance, difference = (row[: height * width].reshape(height, width) for row in scratch)
+    for index, (one, other) in enumerate(pairs):
         cv2.subtract(one, other, difference)
-        cv2.accumulateSquare(difference, distance)
-    distance *= np.float32(-0.5 / sigma**2)
+        if index:
+            cv2.accumulateSquare(difference, distance)
+        else:
+            cv2.multiply(difference, difference, distance)
+    np.subtract(np.float32(exponent), distance, out=distance)
     return np.asarray(cv2.exp(distance, distance), np.float32)
 
 

@@ -36,6 +36,7 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "beauty, a face": ("beauty", {}),
     "beauty, the whole frame": ("beauty", {}),
     "beauty, bilateral, a face": ("beauty", {"smoothing": "bilateral"}),
+    "beauty, median, a face": ("beauty", {"smoothing": "median"}),
     "regrain, patches": ("regrain", {}),
     "regrain, synthetic": ("regrain", {"grain_from": "synthetic"}),
     "regrain, no degrained plate": ("regrain", {}),

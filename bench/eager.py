@@ -11,6 +11,8 @@ POINTWISE = {
     "Identity": torch.clone,
     "Relu": torch.relu,
     "Neg": torch.neg,
+    "Exp": torch.exp,
+    "Log": torch.log,
     "Add": torch.add,
     "Sub": torch.sub,
     "Mul": torch.mul,
@@ -53,6 +55,9 @@ class EagerGraph:
             return F.leaky_relu(given[0], options.get("alpha", 0.01))
         if kind == "Clip":
             return torch.clamp(*given)
+        if kind == "AveragePool":
+            assert options["strides"] == options["kernel_shape"] == [2, 2] and not any(options["pads"])
+            return F.avg_pool2d(given[0], 2)
         if kind == "MaxPool":
             assert options["pads"] == [1, 1, 1, 1] and options["kernel_shape"] == [3, 3]
             return F.max_pool2d(given[0], 3, stride=1, padding=1)

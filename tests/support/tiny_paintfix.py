@@ -6,13 +6,13 @@ import dataclasses
 
 import torch
 
-from bipack_train.models.paintfix import SIZES, Size, UNetShape
+from bipack_train.models.paintfix import SIZES, Size
 from bipack_train.paintfix import PairsRecipe, Schedule
 
 # Two threads cost more than they bring at this size, and far more on a busy machine.
 torch.set_num_threads(1)
 
-SIZES["tiny"] = Size(UNetShape((8, 12), (1, 1), (1,)), UNetShape((8, 12), (1, 1), (1,)))
+SIZES["tiny"] = Size((8, 12), (1, 1), (1,))
 
 
 def recipe(steps: int = 12, **changes: object) -> PairsRecipe:

@@ -99,7 +99,7 @@ def test_a_kill_loses_no_more_than_since_the_last_checkpoint(tmp_path: Path) -> 
         process.wait()
     state = checkpoint.load(str(path))
     assert state.step > 0
-    assert checkpoint.load_weights(str(path))["finder.stem.weight"].isfinite().all()
+    assert checkpoint.load_weights(str(path))["stem.weight"].isfinite().all()
 
 
 def test_a_full_disk_keeps_the_checkpoint_before(
@@ -152,7 +152,7 @@ def test_a_diverging_run_stops_with_a_sentence(shot: list[pairs.Pair], tmp_path:
     settings = tiny_paintfix.recipe(40)
     run = paintfix_loop.build(settings, torch.device("cpu"))
     with torch.no_grad():
-        run.net.mender.head.weight.fill_(torch.inf)
+        run.net.change.weight.fill_(torch.inf)
     batch = paintfix_loop.PairPool(shot, settings.sampling, 1).batch(0)
     with pytest.raises(BipackError, match="diverged"):
         paintfix_loop.take_step(run, run.net, batch)

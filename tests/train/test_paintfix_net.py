@@ -16,9 +16,9 @@ def marked_net(size: str = "tiny", frames: int = 1) -> PaintFixNet:
     """A net whose matte is open in some places and shut in others."""
     torch.manual_seed(0)
     net = PaintFixNet(size, frames)
-    torch.nn.init.normal_(net.finder.head.weight, std=0.5)
-    torch.nn.init.constant_(net.finder.head.bias, -2.0)
-    torch.nn.init.normal_(net.mender.head.weight, std=0.1)
+    torch.nn.init.normal_(net.matte.weight, std=0.5)
+    torch.nn.init.constant_(net.matte.bias, -2.0)
+    torch.nn.init.normal_(net.change.weight, std=0.1)
     return net.eval()
 
 

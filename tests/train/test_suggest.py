@@ -54,5 +54,5 @@ def test_nothing_left_to_paint_is_said(run_folder: Path) -> None:
 def test_a_model_that_changes_nothing_has_no_doubt() -> None:
     torch.manual_seed(0)
     net = paintfix_loop.PaintFixNet("tiny").eval()
-    torch.nn.init.constant_(net.finder.head.bias, -12.0)
+    torch.nn.init.constant_(net.matte.bias, -12.0)
     assert not suggest.doubts(net, np.random.default_rng(0).random((48, 64, 3), np.float32))[0].any()

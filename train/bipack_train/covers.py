@@ -1,7 +1,7 @@
 """Things that hide a picture and are no tracking markers: wires, rods and strips, drawn at random.
 
-They teach the mender of a shipped model how pictures go on below what hides them, whatever that is. The finder is
-taught to leave them alone: an artist's own pairs say which of them are to go.
+They teach a shipped model how pictures go on below what hides them, whatever that is, while its matte is taught to
+leave them alone: an artist's own pairs say which of them are to go.
 """
 
 from __future__ import annotations

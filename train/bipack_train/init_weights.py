@@ -60,7 +60,7 @@ def net_of(source: str) -> PaintFixNet:
                 if "pickle" in str(error):
                     raise
                 continue
-            if weights["finder.stem.weight"].shape[1] == 12 * frames:
+            if weights["stem.weight"].shape[1] == 12 * frames:
                 net = PaintFixNet(size, frames)
                 net.load_state_dict(weights)
                 return net.eval()
@@ -85,8 +85,7 @@ def _fitted(weights: dict[str, Tensor], label: str, size: str, frames: int) -> d
     wanted = net.state_dict()
     weights = {name.removeprefix("net."): value for name, value in weights.items() if "adversary." not in name}
     if set(weights) == set(wanted):
-        for name in ("finder.stem.weight", "mender.stem.weight"):
-            weights[name] = _widened(weights[name], wanted[name])
+        weights["stem.weight"] = _widened(weights["stem.weight"], wanted["stem.weight"])
         if all(weights[name].shape == value.shape for name, value in wanted.items()):
             return weights
     raise ModelRefused(

@@ -1,7 +1,7 @@
 """The shipped marker-removal model: trained on drawn markers, scored on looks and plates that it never saw.
 
-The same loop, network and publishing as for an artist's pairs; only what it learns from is drawn. Its mender has also
-learned to go on below wires and rods, which is why runs on pairs start from it.
+The same loop, network and publishing as for an artist's pairs; only what it learns from is drawn. It has also
+learned how pictures go on below wires and rods, which is why runs on pairs start from it.
 """
 
 from __future__ import annotations

@@ -57,9 +57,6 @@ class Loss:
     matte: float = 3.0
     """Weight of the cross-entropy of the matte."""
 
-    guided: float = 0.6
-    """Part of the run over which the mender is shown the true matte ever less often, down to every second crop."""
-
 
 @dataclass(frozen=True)
 class HoldOut:
@@ -145,8 +142,7 @@ def check(settings: PairsRecipe, path: str = "the pairs recipe") -> PairsRecipe:
 
     require(settings.size in SIZES, f"size is {settings.size!r}; choose one of {', '.join(SIZES)}")
     schedule, sampling = settings.schedule, settings.sampling
-    shape = SIZES[settings.size]
-    multiple = 2 ** max(len(shape.finder.widths), len(shape.mender.widths))
+    multiple = 2 ** len(SIZES[settings.size].widths)
     require(
         sampling.side % multiple == 0 and sampling.side >= 2 * multiple,
         f"sampling.side is {sampling.side}; a multiple of {multiple} from {2 * multiple} on is needed",

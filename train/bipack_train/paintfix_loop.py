@@ -289,7 +289,7 @@ def take_step(run: Run, model: nn.Module, batch: Batch) -> Row:
     before, after, matte, target = (part.to(run.device, non_blocking=True) for part in parts)
     fast = fast_type(run.device) if not progress.precise(schedule) else None
     with torch.autocast(run.device.type, torch.bfloat16, enabled=fast is not None):
-        fixed, logit = model(before, _shown_matte(run, matte, target))
+        fixed, logit = model(before)
     change_loss, matte_loss = losses(settings.loss, fixed, logit, after, matte, target)
     loss = change_loss + matte_loss
     if run.adversary is not None and progress.done(schedule) >= progress.finish_to - settings.adversary.share:
@@ -309,23 +309,10 @@ def take_step(run: Run, model: nn.Module, batch: Batch) -> Row:
     return Row(progress.step, progress.seconds, total, change, edge, rate)
 
 
-def _shown_matte(run: Run, matte: Tensor, target: Tensor) -> Tensor:
-    """The matte that the mender is given: the true one while the finder is new, later for half of the crops.
-
-    A finder that has been trained before needs no such help; what it is not to find is always given. -1 stands for
-    the finder's own.
-    """
-    done = run.progress.done(run.settings.schedule) / run.progress.finish_to
-    share = 0.5 if run.base_model else max(0.5, 1.0 - done / run.settings.loss.guided)
-    own = torch.rand(matte.shape[0], 1, 1, 1).to(matte.device) >= share
-    own &= (matte == target).flatten(1).all(dim=1).view(-1, 1, 1, 1)
-    return torch.where(own, torch.full_like(matte, -1.0), matte)
-
-
 def losses(
     weights: paintfix.Loss, fixed: Tensor, logit: Tensor, after: Tensor, matte: Tensor, target: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Weighted losses of the change, measured inside the matte and ungated, and of what the finder found.
+    """Weighted losses of the change, measured inside the matte and ungated, and of what was found.
 
     `fixed`, `after` (N, 3, H, W); `logit`, `matte`, `target` (N, 1, H, W). Errors are divided by the brightest value of
     each crop where that is above 1: one lamp must not outweigh the skin beside it.

@@ -69,3 +69,24 @@ def test_texture_that_a_net_made_up_is_not_added_once_more() -> None:
     own = [Repair(one.result + (one.truth - one.result)[::-1, ::-1], one.truth, one.inside) for one in made]
     found = measure(own)
     assert found is None or float(found.strength.max()) < 0.012
+
+
+def test_a_mark_that_still_stands_is_no_missing_texture() -> None:
+    made = repairs(0.02, 0.6)
+    standing = [Repair(one.truth - 0.3 * checks(one.truth.shape), one.truth, one.inside) for one in made]
+    assert measure(standing) is None
+
+
+def test_a_few_rims_that_show_do_not_hide_that_grain_is_missing() -> None:
+    made = repairs(0.02, 0.6)
+    for one in made:
+        one.result[::16, ::2] -= 0.3
+    plain, rims = measure(repairs(0.02, 0.6)), measure(made)
+    assert plain is not None and rims is not None
+    assert float(rims.strength.mean()) > 0.9 * float(plain.strength.mean())
+
+
+def checks(shape: tuple[int, ...]) -> np.ndarray:
+    """Squares of 3 pixels, 0 and 1."""
+    rows, columns = np.indices(shape[:2]) // 3
+    return np.repeat(((rows + columns) % 2)[..., None], 3, axis=2).astype(np.float32)

@@ -6,6 +6,7 @@ import json
 import threading
 from pathlib import Path
 
+import cv2
 import numpy as np
 import onnxruntime
 import pytest
@@ -20,7 +21,7 @@ from bipack.imaging.plate import take
 from bipack.worker.model_step import ModelStep
 from bipack.worker.sequence import run_sequence
 from bipack_train import init_weights, paintfix_loop, pairs, publish_pairs, results, verify
-from bipack_train.grain import measure
+from bipack_train.grain import Grain, Repair, measure
 from painted import shot as painted_shot
 from painted import write
 
@@ -32,9 +33,17 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> tuple[paintfix_loop.R
     before, after = write(folder / "shot")
     read = [pairs.read(files) for files in pairs.match(before, after).pairs]
     run = paintfix_loop.train(tiny_paintfix.recipe(160), read, str(folder / "run"), device="cpu")
-    grain = measure(results.repairs(paintfix_loop.averaged(run), read))
-    publish_pairs.publish(run, read, str(folder / "model"), grain)
+    publish_pairs.publish(run, read, str(folder / "model"), grain_of(read))
     return run, read, folder / "model"
+
+
+def grain_of(read: list[pairs.Pair]) -> Grain:
+    """The grain of the painted frames: what a repair without any would lack. The tiny model still lacks more."""
+    frames = [pair.after.astype(np.float32) for pair in read]
+    smooth = [cv2.GaussianBlur(frame, (0, 0), 2.0) for frame in frames]
+    found = measure([Repair(*both, np.ones(both[1].shape[:2], bool)) for both in zip(smooth, frames, strict=True)])
+    assert found is not None
+    return found
 
 
 def render(model: Path, plate: Path, out: Path, tile: str = "auto", **knobs: float) -> np.ndarray:
@@ -88,6 +97,15 @@ def test_grain_is_repeatable_by_seed_and_none_by_default(published: tuple, tmp_p
     assert np.array_equal(grainy[0], grainy[1])
     assert not np.array_equal(grainy[0], plain[0])
     assert not np.array_equal(grainy[0], other)
+
+
+def test_a_model_that_has_not_learned_its_marks_gets_no_grain_to_hide_them(published: tuple, tmp_path: Path) -> None:
+    run, read, _ = published
+    grain = measure(results.repairs(paintfix_loop.averaged(run), read))
+    assert grain is None
+    card = publish_pairs.publish(run, read, str(tmp_path / "model"), grain)
+    assert [port.role for port in card.inputs] == ["plate"]
+    assert not card.knobs
 
 
 def test_the_card_tells_the_whole_story(published: tuple) -> None:

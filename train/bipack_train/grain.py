@@ -76,27 +76,29 @@ def measure(repairs: Sequence[Repair]) -> Grain | None:
     levels = np.concatenate([one.result[one.inside] for one in repairs])
     if len(errors) < ENOUGH:
         return None
-    strength = _strength(errors, levels)
+    strength = _strength(errors, levels) * _missing(repairs)
     if float(strength.max()) < 2e-4:
         return None
     scaled = [_scaled(one, strength) for one in repairs]
     kernels = np.stack([_kernel(scaled, channel) for channel in range(3)])[:, None]
     correlation = np.corrcoef(errors.T)
-    return Grain(_apart(kernels, min(correlation[0, 1], correlation[2, 1])), strength * _missing(repairs))
+    return Grain(_apart(kernels, min(correlation[0, 1], correlation[2, 1])), strength)
 
 
 def _missing(repairs: Sequence[Repair]) -> float:
-    """Part of the error's strength that is missing texture: all of it after a regression.
+    """Part of the error's strength that is missing texture: all of it after a regression, none before it has learned.
 
     A net that was taught to make texture up has some of its own, in the wrong place; adding all of the error on top
-    would give too much.
+    would give too much. A net that has not yet learned its marks leaves them standing: that is no texture. Medians
+    are compared, so that a rim that still shows here and there does not hide the grain that is missing everywhere.
     """
-    powers = np.zeros(3)
+    fine: list[list[Pixels]] = [[], [], []]
     for one in repairs:
-        for index, picture in enumerate((one.truth, one.result, one.truth - one.result)):
-            fine = picture - cv2.GaussianBlur(picture, (0, 0), REACH / 2)
-            powers[index] += float(np.square(fine[one.inside]).sum())
-    return float(np.sqrt(np.clip((powers[0] - powers[1]) / max(powers[2], 1e-12), 0.0, 1.0)))
+        for kept, picture in zip(fine, (one.truth, one.result, one.truth - one.result), strict=True):
+            detail = picture - cv2.GaussianBlur(picture, (0, 0), REACH / 2)
+            kept.append(np.square(detail[one.inside]))
+    truth, result, error = (float(np.median(np.concatenate(kept))) for kept in fine)
+    return float(np.sqrt(np.clip((truth - result) / max(error, 1e-12), 0.0, 1.0)))
 
 
 def _strength(errors: Pixels, levels: Pixels) -> Pixels:

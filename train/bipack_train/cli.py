@@ -19,9 +19,14 @@ from bipack.errors import BipackError, UsageError
 
 _COMMANDS = (
     ("bipack_train.cli_pairs", "bipack-train pairs: a model from an artist's before/after frames"),
+    ("bipack_train.cli_regions", "bipack-train regions: one model for each region of a face"),
     ("bipack_train.cli_superres", "bipack-train superres: super-res and artefact removal from clean pictures"),
 )
-_TRAINERS = {"superres": "bipack_train.cli_superres", "pairs": "bipack_train.cli_pairs"}
+_TRAINERS = {
+    "superres": "bipack_train.cli_superres",
+    "pairs": "bipack_train.cli_pairs",
+    "regions": "bipack_train.cli_regions",
+}
 """Module that runs a recipe of each kind; it has `run_recipe(path, args) -> int`."""
 
 

@@ -1,0 +1,135 @@
+"""The region network: what one part of a face changes into, turned by a code.
+
+A U-Net of the paint-fix family sees the stabilised crop and the region's matte, and a code z whose first number is the
+amount (0 = the plate, 1 = the target) and whose others say how the pairs differ from one another besides. The code
+scales and shifts the features of every level, so that what happens at half the amount is learned and no cross-fade.
+The change is multiplied by amount and matte: at amount 0, and outside the matte, the result is the plate, bit for bit.
+
+The free part of a code lies in the unit ball, and the projection is part of the graph, so that no slider leaves what
+was learned. (P. Bojanowski et al., Optimizing the Latent Space of Generative Networks, 2017, for codes that are learned
+without an encoder; E. Perez et al., FiLM, 2018, for features that are scaled and shifted by them.)
+"""
+
+from __future__ import annotations
+
+import copy
+import itertools
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from bipack_train.models.paintfix import MIDDLE, SIZES, Block
+
+SLOPE = 0.1
+
+
+class RegionNet(nn.Module):
+    """Crop (N, 3, H, W) encoded, matte (N, 1, H, W) and code (N, codes) to the change (N, 3, H, W), encoded.
+
+    `size` names the shape, as for paint-fix. Height and width must be multiples of `multiple`.
+    """
+
+    def __init__(self, size: str = "small", codes: int = 4) -> None:
+        super().__init__()
+        shape = SIZES[size]
+        self.size, self.codes = size, codes
+        widths = shape.widths
+        self.stem = nn.Conv2d(16, widths[0], 3, padding=1)
+        self.encoder = nn.ModuleList(_blocks(width, count) for width, count in zip(widths, shape.encoder, strict=True))
+        steps = list(itertools.pairwise(widths))
+        self.down = nn.ModuleList(nn.Conv2d(fine, coarse, 2, stride=2) for fine, coarse in steps)
+        self.up = nn.ModuleList(nn.Conv2d(coarse, fine * 4, 1) for fine, coarse in steps)
+        self.decoder = nn.ModuleList(
+            _blocks(width, count) for width, count in zip(widths[:-1], shape.decoder, strict=True)
+        )
+        self.turn = nn.ModuleList(nn.Linear(codes, 2 * width) for width in (*widths, *widths[:-1]))
+        for layer in self.turn:
+            nn.init.zeros_(cast(nn.Linear, layer).weight)
+            nn.init.zeros_(cast(nn.Linear, layer).bias)
+        self.change = nn.Conv2d(widths[0], 12, 3, padding=1)
+        self.change.weight.data *= 0.1
+        nn.init.zeros_(cast(Tensor, self.change.bias))
+
+    @property
+    def multiple(self) -> int:
+        """Height and width of the input must be a multiple of this."""
+        return int(2 ** len(self.encoder))
+
+    def forward(self, plate: Tensor, matte: Tensor, code: Tensor) -> Tensor:
+        """The change at full amount, not yet held to the matte."""
+        kind = self.stem.weight.dtype
+        planes = torch.cat([plate - MIDDLE, matte], dim=1).to(kind)
+        code = code.to(kind)
+        features = self.stem(functional.pixel_unshuffle(planes, 2))
+        skipped: list[Tensor] = []
+        for level, blocks in enumerate(self.encoder):
+            features = blocks(features if level == 0 else self.down[level - 1](features))
+            features = self._turned(features, level, code)
+            skipped.append(features)
+        for level in reversed(range(len(self.decoder))):
+            features = skipped[level] + functional.pixel_shuffle(self.up[level](features), 2)
+            features = self._turned(self.decoder[level](features), len(self.encoder) + level, code)
+        change = self.change(functional.leaky_relu(features, SLOPE))
+        return functional.pixel_shuffle(change, 2).float()
+
+    def _turned(self, features: Tensor, index: int, code: Tensor) -> Tensor:
+        scale, shift = self.turn[index](code)[:, :, None, None].chunk(2, dim=1)
+        return cast(Tensor, features * (1.0 + scale) + shift)
+
+
+def _blocks(width: int, count: int) -> nn.Sequential:
+    return nn.Sequential(*(Block(width) for _ in range(count)))
+
+
+def applied(plate: Tensor, change: Tensor, matte: Tensor, amount: Tensor) -> Tensor:
+    """The plate with `change` laid in by matte (N, 1, H, W) times amount (N,); where that is 0 the plate itself."""
+    weight = matte * amount.view(-1, 1, 1, 1)
+    return torch.where(weight > 0, plate + weight * change, plate)
+
+
+def in_ball(free: Tensor) -> Tensor:
+    """(N, codes - 1) projected into the unit ball."""
+    length = free.square().sum(dim=1, keepdim=True).clamp(min=1e-12).sqrt()
+    return free / length.clamp(min=1.0)
+
+
+class Region(nn.Module):
+    """What is exported: crop, matte and sliders in (and noise), finished crop out.
+
+    `axes` (codes - 1, codes - 1) turns the sliders behind the first into a free code: row k is what slider k adds.
+    """
+
+    axes: Tensor
+
+    def __init__(self, net: RegionNet, axes: Tensor | None = None, grain: nn.Module | None = None) -> None:
+        super().__init__()
+        self.net = net
+        self.grain = grain
+        self.register_buffer("axes", torch.eye(net.codes - 1) if axes is None else axes.clone().float())
+
+    def forward(
+        self,
+        plate: Tensor,
+        mask: Tensor,
+        z: Tensor,
+        noise: Tensor | None = None,
+        noise_amount: Tensor | None = None,
+    ) -> Tensor:
+        """plate (N, 3, H, W) encoded, mask (N, 1, H, W) 0..1, z (N, codes) to the result (N, 3, H, W), encoded.
+
+        The first number of z is the amount: 0 gives the plate, 1 the target, more than 1 overdoes it.
+        """
+        amount = z[:, 0]
+        code = torch.cat([z[:, :1], in_ball(z[:, 1:] @ self.axes)], dim=1)
+        change = self.net(plate, mask, code)
+        if self.grain is not None and noise is not None and noise_amount is not None:
+            change = change + noise_amount * self.grain(noise, plate + change)
+        return applied(plate, change, mask, amount)
+
+    def half_twin(self) -> nn.Module:
+        """The same with the U-Net in fp16; plate and sum stay float32, so that the plate passes bit for bit."""
+        twin = copy.deepcopy(self).eval()
+        twin.net.half()
+        return twin

@@ -1,0 +1,147 @@
+"""From a finished region run to a model folder: export, verification through the worker, card with its sliders."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import json
+import platform
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from bipack.card import Geometry, Knob, ModelCard, Port, Score, Source, Training
+from bipack.imaging import color
+from bipack.imaging.frame import Frame
+from bipack_train import grain, publish_superres, verify
+from bipack_train.grain import Repair
+from bipack_train.models.region import Region
+from bipack_train.publish_pairs import NOISE
+from bipack_train.regions import axes, loop
+from bipack_train.regions.material import RegionPair
+
+AGE = Knob(
+    "age",
+    "float",
+    1.0,
+    "Age",
+    0.0,
+    1.0,
+    tooltip="0 is the plate, 1 what the pairs show. In between form moves first and fine lines last.",
+    input="z",
+)
+_PROOF = 96
+_MEASURED = 6
+
+
+def publish(
+    run: loop.Run, pairs: Sequence[RegionPair], folder: str, name: str, watched: Sequence[RegionPair] = ()
+) -> ModelCard:
+    """Export, verify and publish the run as the model folder `folder`; returns its card.
+
+    Raises ModelRefused where verification fails, DiskError; then `folder` is as it was before.
+    """
+    model = loop.averaged(run).cpu()
+    found = axes.find(model.free, pairs, run.region)
+    texture = grain.measure(repairs(model, pairs)) if run.settings.noise else None
+    module = Region(model.net, axes.matrix(found, run.settings.codes), texture).eval()
+    card = draft_card(run, name, pairs, found, texture is not None)
+    if watched:
+        card = dataclasses.replace(card, scores=_scores(model, watched))
+    proof, matte = proof_frames(pairs[0])
+    return verify.publish(module, card, folder, proof, readme, proof_matte=matte)
+
+
+def repairs(model: loop.Coded, pairs: Sequence[RegionPair]) -> list[Repair]:
+    """What the net makes of some pairs at their amount with their own codes, for measuring the texture it lacks."""
+    made = []
+    for one in [one for one in pairs if one.amount == 1.0][:_MEASURED]:
+        plate, after, matte = loop.crop_of(one, model.net.multiple)
+        with torch.no_grad():
+            result, _ = model(plate, matte, torch.tensor([one.amount]), torch.tensor([one.code]))
+        inside = (matte[0, 0] > 0.98).numpy()
+        made.append(Repair(result[0].permute(1, 2, 0).numpy(), after[0].permute(1, 2, 0).numpy(), inside))
+    return made
+
+
+def draft_card(
+    run: loop.Run, name: str, pairs: Sequence[RegionPair], found: Sequence[axes.Axis], grainy: bool
+) -> ModelCard:
+    """The card as far as the run knows it."""
+    settings, progress = run.settings, run.progress
+    sliders = [
+        Knob(axis.name, "float", 0.0, axis.name.capitalize(), -1.0, 1.0, tooltip=axis.tooltip, input="z", index=1 + row)
+        for row, axis in enumerate(found)
+    ]
+    covered = (0.0, max(1.0, round(max(float(one.pair.before.max()) for one in pairs), 2)))
+    inputs = [
+        Port("plate", 3, range=covered),
+        Port("mask", 1, "matte", optional=True),
+        Port("z", settings.codes, "latent", range=(-1.0, 1.0)),
+    ]
+    if grainy:
+        inputs += [Port("noise", 1, "noise", range=(-4.0, 4.0)), Port("noise_amount", 1, "amount")]
+    training = Training(
+        data=settings.sources or (Source("before/after crops of the artist", "as the shot", len(pairs)),),
+        recipe=json.dumps(dataclasses.asdict(settings), sort_keys=True),
+        seed=settings.seed,
+        steps=progress.step,
+        pairs=tuple(f"{one.pair.frame}: {one.pair.digest}" for one in pairs) if not settings.sources else (),
+        commit=publish_superres._commit(),
+        date=datetime.date.today().isoformat(),
+        base_model=run.base_model,
+        machine=f"{platform.system()} {platform.machine()}",
+        minutes=round(progress.seconds / 60, 1),
+    )
+    shipped = bool(settings.sources)
+    return ModelCard(
+        name=name,
+        title=settings.title or name,
+        version=settings.version,
+        purpose=settings.purpose or f"Turns the region {run.region} of one face into what {len(pairs)} pairs show.",
+        file="",
+        sha256="",
+        kind="region",
+        inputs=tuple(inputs),
+        outputs=(Port("result", 3, range=covered),),
+        gizmo="BipackDeAge",
+        geometry=Geometry(tile=512),
+        knobs=(AGE, *sliders, *((NOISE,) if grainy else ())),
+        training=training,
+        limits=settings.limits
+        or ("Made for one face, from the frames it was trained on; on another it may go wrong.",),
+        author=publish_superres.AUTHOR if shipped else "",
+        licence="Apache-2.0" if shipped else "as the shot",
+    )
+
+
+def _scores(model: loop.Coded, watched: Sequence[RegionPair]) -> tuple[Score, ...]:
+    kept = loop.error_kept(model, watched)
+    name = f"{len(watched)} pairs that were not learned"
+    return (Score("error left inside the matte against the untouched plate, percent", name, round(100 * kept, 1)),)
+
+
+def proof_frames(one: RegionPair) -> tuple[Frame, Frame]:
+    """A small cut of the first plate around its region, half EXR, and the matte of it."""
+    pair = one.pair
+    spots = np.argwhere(pair.matte > 127)
+    middle = spots[len(spots) // 2]
+    window = []
+    for place, size in zip(middle, pair.matte.shape, strict=True):
+        low = int(np.clip(place - _PROOF // 2, 0, max(0, size - _PROOF)))
+        window.append(slice(low, min(size, low + _PROOF)))
+    rows, columns = window
+    pixels = color.decode(np.ascontiguousarray(pair.before[rows, columns], np.float32))
+    matte = pair.matte[rows, columns, None].astype(np.float32) / 255.0
+    return verify.picture_frame(pixels, half=True), verify.picture_frame(matte, half=True)
+
+
+def readme(card: ModelCard) -> str:
+    """The page beside the model."""
+    lines = [f"# {card.title}", "", card.purpose, "", "## Sliders", ""]
+    lines += [f"- {knob.label or knob.name}: {knob.tooltip}" for knob in card.knobs]
+    lines += ["", "## What it cannot do", "", *(f"- {limit}" for limit in card.limits)]
+    if card.scores:
+        lines += ["", "## Scores", "", *(f"- {one.metric}, {one.set}: {one.value:g}" for one in card.scores)]
+    return "\n".join([*lines, ""])

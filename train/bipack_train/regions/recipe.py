@@ -1,0 +1,110 @@
+"""What a region recipe may say (kind = "regions").
+
+One recipe trains one model for each region that it names, one after the other, from the same pairs and mattes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from bipack.card import Source
+from bipack.errors import UsageError
+from bipack_train import recipe
+from bipack_train.augment import Augment
+from bipack_train.dataset import Sampling
+from bipack_train.models.paintfix import SIZES
+from bipack_train.paintfix import Adversary, Schedule
+
+KIND = "regions"
+CODES = (2, 8)
+"""Fewest and most numbers of a code."""
+
+
+@dataclass(frozen=True)
+class RegionLoss:
+    """What is asked of the change, all inside the matte, in encoded values."""
+
+    absolute: float = 4.0
+    """Weight of the mean absolute error."""
+
+    squared: float = 32.0
+    """Weight of the mean squared error."""
+
+    bands: float = 4.0
+    """Weight of the absolute error of each band of a Laplacian pyramid: keeps fine detail from being traded away."""
+
+    code: float = 0.01
+    """Weight of the free codes' squared length: they say only what the picture does not."""
+
+
+@dataclass(frozen=True)
+class RegionsRecipe:
+    """A whole region recipe. Where the pairs lie is said on the command line, or here below the data folder."""
+
+    name: str
+    """Start of the models' names; each is called <name>_<region>."""
+
+    regions: tuple[str, ...] = ()
+    """Channels of the mattes; `cheek_l+cheek_r` is one region made of two. A matte of one channel is `matte`."""
+
+    title: str = ""
+    version: str = "1.0"
+    purpose: str = ""
+    seed: int = 1
+    size: str = "small"
+    codes: int = 4
+    """Numbers of the code: the amount, and what else tells the pairs apart."""
+
+    init: str = ""
+    """Region model to start from: a catalogue name, a model folder, or a checkpoint; empty = from scratch."""
+
+    between: float = 0.3
+    """Share of crops that teach amounts between 0 and 1, where the pairs themselves have none."""
+
+    feather: float = 0.02
+    """Softness of the matte's edge, as a part of the crop's width."""
+
+    sampling: Sampling = field(
+        default_factory=lambda: Sampling(side=128, batch=6, on_edit=1.0, augment=Augment(transplant=0.0, bend=1.0))
+    )
+    schedule: Schedule = field(default_factory=lambda: Schedule(minutes=10.0, learning_rate=1.5e-3))
+    loss: RegionLoss = field(default_factory=RegionLoss)
+    adversary: Adversary = field(default_factory=Adversary)
+    noise: bool = True
+    """Give the models a noise input with the texture that regression averages away."""
+
+    before: str = field(default="", metadata=recipe.VOLATILE)
+    after: str = field(default="", metadata=recipe.VOLATILE)
+    matte: str = field(default="", metadata=recipe.VOLATILE)
+    frames: str = field(default="", metadata=recipe.VOLATILE)
+    checkpoint_seconds: float = field(default=45.0, metadata=recipe.VOLATILE)
+    sources: tuple[Source, ...] = field(default=(), metadata=recipe.VOLATILE)
+    limits: tuple[str, ...] = field(default=(), metadata=recipe.VOLATILE)
+
+
+def check(settings: RegionsRecipe, path: str = "the region recipe") -> RegionsRecipe:
+    """`settings` themselves, if they make sense. Raises UsageError."""
+
+    def require(fits: bool, text: str) -> None:
+        if not fits:
+            raise UsageError(f"In {path}, {text}.")
+
+    require(bool(settings.regions), 'regions is empty; name at least one, such as "cheek_l+cheek_r"')
+    require(settings.size in SIZES, f"size is {settings.size!r}; choose one of {', '.join(SIZES)}")
+    low, high = CODES
+    require(low <= settings.codes <= high, f"codes is {settings.codes}; allowed are {low} to {high}")
+    multiple = 2 ** len(SIZES[settings.size].widths)
+    side = settings.sampling.side
+    require(
+        side % multiple == 0 and side >= 2 * multiple,
+        f"sampling.side is {side}; a multiple of {multiple} from {2 * multiple} on is needed",
+    )
+    require(settings.sampling.augment.transplant == 0, "sampling.augment.transplant must be 0: a face has one place")
+    require(0 <= settings.between < 1, f"between is {settings.between}; it is a share below 1")
+    require(settings.schedule.steps > 0 or settings.schedule.minutes > 0, "schedule needs steps or minutes")
+    return settings
+
+
+def load_recipe(path: str) -> RegionsRecipe:
+    """Read and check a region recipe. Raises MissingInput, UsageError."""
+    return check(recipe.load(path, RegionsRecipe, KIND), path)

@@ -17,12 +17,16 @@ Array = np.ndarray
 def crop(frame: int, amount: float = 1.0, side: int = 96) -> tuple[Array, Array, Array]:
     """(old, `amount` of the way to young, matte) of one frame, scene-linear; (side, side, 3) and (side, side)."""
     rng = np.random.default_rng([11, frame])
-    coarse = cv2.resize(rng.random((6, 6, 3)), (side, side), interpolation=cv2.INTER_CUBIC)
-    young = (0.3 + 0.2 * coarse) * rng.uniform(0.8, 1.2) + rng.normal(0, 0.003, (side, side, 3))
-    lines = np.zeros((side, side), np.float32)
-    for row in range(24, 72, 8):
-        points = [(column, row + int(3 * np.sin(column / 9 + row))) for column in range(12, side - 12, 3)]
+    wide = side + 16
+    skin = cv2.resize(np.random.default_rng(11).random((7, 7, 3)), (wide, wide), interpolation=cv2.INTER_CUBIC)
+    lines = np.zeros((wide, wide), np.float32)
+    for row in range(24, 88, 8):
+        points = [(column, row + int(3 * np.sin(column / 9 + row))) for column in range(12, wide - 12, 3)]
         cv2.polylines(lines, [np.array(points, np.int32)], False, 1.0, 2, cv2.LINE_AA)
+    # The head moves a little in its crop from frame to frame, and the light changes.
+    top, left = rng.integers(0, 17, 2)
+    skin, lines = (plane[top : top + side, left : left + side] for plane in (skin, lines))
+    young = (0.3 + 0.2 * skin) * rng.uniform(0.8, 1.2) + rng.normal(0, 0.003, (side, side, 3))
     old = young * (1.0 - 0.5 * cv2.GaussianBlur(lines, (0, 0), 0.8)[..., None])
     rows, columns = np.mgrid[0:side, 0:side]
     matte = (np.hypot(rows - side / 2, columns - side / 2) < 0.36 * side).astype(np.float32)

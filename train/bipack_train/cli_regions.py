@@ -11,13 +11,14 @@ import logging
 import os
 import signal
 import time
+from collections.abc import Callable
 from types import FrameType
 from typing import TYPE_CHECKING
 
 from bipack.errors import UsageError
 
 if TYPE_CHECKING:
-    from bipack_train.pairs import PairFiles
+    from bipack_train.regions.material import RegionPair
     from bipack_train.regions.recipe import RegionsRecipe
 
 log = logging.getLogger(__name__)
@@ -29,6 +30,10 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
     parser = subparsers.add_parser("regions", help="train one model for each region of a face")
     parser.add_argument("--before", metavar="P", help="stabilised crops: a pattern, folder or file")
+    parser.add_argument(
+        "--younger", metavar="P", help="instead of --after: a clip of the face as it was; no pairs needed"
+    )
+    parser.add_argument("--younger-mattes", metavar="P", help="the regions' mattes of that clip")
     parser.add_argument("--after", metavar="P", help="the same crops as they shall become")
     parser.add_argument(
         "--mattes", metavar="P", help="EXRs with a channel for each region, as bipack faces writes them"
@@ -52,7 +57,21 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 _NOTHING = dict.fromkeys(
-    ("before", "after", "mattes", "region", "frames", "name", "minutes", "steps", "size", "init", "seed")
+    (
+        "before",
+        "after",
+        "younger",
+        "younger_mattes",
+        "mattes",
+        "region",
+        "frames",
+        "name",
+        "minutes",
+        "steps",
+        "size",
+        "init",
+        "seed",
+    )
 )
 
 
@@ -66,41 +85,34 @@ def run(args: argparse.Namespace) -> int:
     # Not at the top: torch takes seconds to import, and --help should not wait for it.
     import torch
 
-    from bipack_train import pairs
-
     if args.threads:
         torch.set_num_threads(args.threads)
     settings = settings_of(args)
-    matched = pairs.match(settings.before, settings.after, frames=settings.frames or None).pairs
     out = args.out or os.path.join("runs", settings.name)
     with _Stop() as stop:
         for region in settings.regions:
-            _train_one(args, settings, region, matched, out, stop)
+            _train_one(args, settings, region, out, stop)
             if stop.signal:
                 log.info("stopped; go on with --resume")
                 return 128 + stop.signal
     return 0
 
 
-def _train_one(
-    args: argparse.Namespace,
-    settings: RegionsRecipe,
-    region: str,
-    matched: tuple[PairFiles, ...],
-    out: str,
-    stop: _Stop,
-) -> None:
+def _train_one(args: argparse.Namespace, settings: RegionsRecipe, region: str, out: str, stop: _Stop) -> None:
     from bipack.frames import parse_frames
-    from bipack_train.regions import init, loop, material, publish
+    from bipack_train.regions import init, loop, publish
 
+    name = f"{settings.name}_{region.replace('+', '_')}"
+    folder = os.path.join(out, name)
+    clock = _cpu_clock if args.cpu_time else time.monotonic
+    found = _pairs(args, settings, region, os.path.join(folder, "run"), stop, clock)
+    if stop.signal:
+        return
     away = set(parse_frames(args.hold_out)) if args.hold_out else set()
-    found = material.read(matched, settings.matte, region, settings.feather)
     watched = [one for one in found if one.pair.frame in away]
     shown = [one for one in found if one.pair.frame not in away]
     if not shown:
         raise UsageError("All pairs are held out; at least one must be learned from.")
-    name = f"{settings.name}_{region.replace('+', '_')}"
-    folder = os.path.join(out, name)
     weights, base = None, ""
     if settings.init and not args.resume:
         weights, base = init.load(settings.init, settings.size, settings.codes)
@@ -117,7 +129,7 @@ def _train_one(
         weights=weights,
         base_model=base,
         stop=lambda: bool(stop.signal),
-        clock=(lambda: time.process_time() / 2.0) if args.cpu_time else time.monotonic,
+        clock=clock,
     )
     if stop.signal:
         return
@@ -125,6 +137,42 @@ def _train_one(
     for score in card.scores:
         log.info("%s, %s: %g", score.metric, score.set, score.value)
     log.info("%s is verified and lies in %s", card.name, os.path.join(folder, name))
+
+
+def _pairs(
+    args: argparse.Namespace,
+    settings: RegionsRecipe,
+    region: str,
+    folder: str,
+    stop: _Stop,
+    clock: Callable[[], float],
+) -> list[RegionPair]:
+    """The pairs of a region: the artist's, or made from a clip of the younger face."""
+    from bipack_train import pairs
+    from bipack_train.regions import material, unpaired
+
+    if not settings.younger:
+        matched = pairs.match(settings.before, settings.after, frames=settings.frames or None).pairs
+        return material.read(matched, settings.matte, region, settings.feather)
+    today = unpaired.read_face(settings.before, settings.matte, region, "before")
+    other = unpaired.read_face(settings.younger, settings.younger_matte, region, "younger")
+    log.info("%s: %d frames of today, %d of the younger face", region, len(today.frames), len(other.frames))
+    done = unpaired.learn(
+        settings.unpaired,
+        today,
+        other,
+        folder,
+        device=args.device,
+        resume=args.resume,
+        stop=lambda: bool(stop.signal),
+        clock=clock,
+    )
+    return unpaired.younger(unpaired.averaged(done), today, other, settings.unpaired.side)
+
+
+def _cpu_clock() -> float:
+    """Processor time as if two cores were free for it, in seconds."""
+    return time.process_time() / 2.0
 
 
 def settings_of(args: argparse.Namespace) -> RegionsRecipe:
@@ -137,6 +185,8 @@ def settings_of(args: argparse.Namespace) -> RegionsRecipe:
         "before": args.before,
         "after": args.after,
         "matte": args.mattes,
+        "younger": args.younger,
+        "younger_matte": args.younger_mattes,
         "frames": args.frames,
         "size": args.size,
         "init": args.init,
@@ -144,7 +194,7 @@ def settings_of(args: argparse.Namespace) -> RegionsRecipe:
         "regions": tuple(args.region) if args.region else None,
     }
     data = getattr(args, "data", None)
-    for key in ("before", "after", "matte"):
+    for key in ("before", "after", "matte", "younger", "younger_matte"):
         if given[key] is None and data and getattr(settings, key):
             given[key] = os.path.join(data, getattr(settings, key))
     settings = dataclasses.replace(settings, **{key: value for key, value in given.items() if value is not None})
@@ -156,7 +206,10 @@ def settings_of(args: argparse.Namespace) -> RegionsRecipe:
     settings = recipe.check(dataclasses.replace(settings, schedule=schedule), args.recipe or "the options")
     if not settings.name or os.path.basename(settings.name) != settings.name:
         raise UsageError("Give the models a plain name with --name, such as --name actor_young.")
-    for key, option in (("before", "--before"), ("after", "--after"), ("matte", "--mattes")):
+    if settings.younger and settings.after:
+        raise UsageError("Give --after or --younger, not both: pairs, or a clip of the younger face.")
+    wanted = (("younger", "--younger"), ("younger_matte", "--younger-mattes")) if settings.younger else ()
+    for key, option in (("before", "--before"), *(wanted or (("after", "--after"),)), ("matte", "--mattes")):
         if not getattr(settings, key):
             raise UsageError(f"Name the {key} frames with {option}.")
     return settings

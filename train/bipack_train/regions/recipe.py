@@ -38,6 +38,26 @@ class RegionLoss:
 
 
 @dataclass(frozen=True)
+class Unpaired:
+    """How the shared encoder and the two decoders are trained."""
+
+    side: int = 128
+    """Squares around the region are brought to so many pixels; a multiple of 16."""
+
+    batch: int = 8
+    """Squares of each face in a step."""
+
+    width: int = 48
+    grid: int = 32
+    warp: float = 0.05
+    """Strength of the random bend of what the encoder sees, as a part of the side."""
+
+    seed: int = 1
+    schedule: Schedule = field(default_factory=lambda: Schedule(minutes=10.0, learning_rate=1e-3))
+    adversary: Adversary = field(default_factory=Adversary)
+
+
+@dataclass(frozen=True)
 class RegionsRecipe:
     """A whole region recipe. Where the pairs lie is said on the command line, or here below the data folder."""
 
@@ -70,12 +90,17 @@ class RegionsRecipe:
     schedule: Schedule = field(default_factory=lambda: Schedule(minutes=10.0, learning_rate=1.5e-3))
     loss: RegionLoss = field(default_factory=RegionLoss)
     adversary: Adversary = field(default_factory=Adversary)
+    unpaired: Unpaired = field(default_factory=Unpaired)
+    """How pairs are made from a clip of the younger face, where one is given instead of After."""
+
     noise: bool = True
     """Give the models a noise input with the texture that regression averages away."""
 
     before: str = field(default="", metadata=recipe.VOLATILE)
     after: str = field(default="", metadata=recipe.VOLATILE)
     matte: str = field(default="", metadata=recipe.VOLATILE)
+    younger: str = field(default="", metadata=recipe.VOLATILE)
+    younger_matte: str = field(default="", metadata=recipe.VOLATILE)
     frames: str = field(default="", metadata=recipe.VOLATILE)
     checkpoint_seconds: float = field(default=45.0, metadata=recipe.VOLATILE)
     sources: tuple[Source, ...] = field(default=(), metadata=recipe.VOLATILE)
@@ -100,6 +125,8 @@ def check(settings: RegionsRecipe, path: str = "the region recipe") -> RegionsRe
         f"sampling.side is {side}; a multiple of {multiple} from {2 * multiple} on is needed",
     )
     require(settings.sampling.augment.transplant == 0, "sampling.augment.transplant must be 0: a face has one place")
+    side = settings.unpaired.side
+    require(side % 16 == 0 and side >= 32, f"unpaired.side is {side}; a multiple of 16 from 32 on is needed")
     require(0 <= settings.between < 1, f"between is {settings.between}; it is a share below 1")
     require(settings.schedule.steps > 0 or settings.schedule.minutes > 0, "schedule needs steps or minutes")
     return settings

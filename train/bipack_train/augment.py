@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 
 from bipack.imaging import color
 from bipack.imaging.frame import Pixels
+from bipack_train import marks
+from bipack_train.marks import Nature
 from bipack_train.pairs import Pair
 
 
@@ -52,6 +54,9 @@ class Augment:
 
     transplant: float = 0.5
     """Share of crops over which the marks of another place are laid."""
+
+    donors: int = 2
+    """Most places whose marks are laid over one crop."""
 
 
 @dataclass(eq=False)
@@ -139,24 +144,33 @@ def _span(values: Pixels, size: int) -> tuple[int, int]:
     return low, high
 
 
-def transplant(crop: Crop, donor: Crop, gain: Pixels, rng: np.random.Generator) -> Crop:
+def transplant(crop: Crop, donor: Crop, gain: Pixels, nature: Nature, rng: np.random.Generator) -> Crop:
     """Lay the marks of `donor` over `crop`; the truth stays that of `crop`.
 
-    Half of them as something opaque that keeps its own color, half as a filter that scales what is below: paint and
-    tape are of the first kind, pencil, ink and shadows of the second. `gain` (3,) is how much brighter the frame of
-    `crop` is than the donor's. Donors are mirrored at random, for wires hang as they hang and must not lie down.
+    As something opaque that keeps its own color, or as a filter that scales what is below: paint, tape and rigs are of
+    the first kind, pencil, blemishes and shadows of the second; `nature` says how often each. `gain` (3,) is how much
+    brighter the frame of `crop` is than the donor's. Donors are mirrored at random.
     """
     rows, columns = (slice(None, None, int(step)) for step in rng.choice((-1, 1), 2))
     donor_before, donor_after, donor_matte = (part[rows, columns] for part in (donor.before, donor.after, donor.matte))
     frames = crop.before.shape[-1] // 3
     clean = np.tile(donor_after, (1, 1, frames))
-    if rng.random() < 0.5:
-        strength = np.clip(np.abs(donor_before - clean).max(-1) * 6.0, 0.0, 1.0) * donor_matte
-        marked = crop.before + strength[..., None] * (donor_before * np.tile(gain, frames) - crop.before)
+    if rng.random() < nature.opaque:
+        cover = marks.coverage(donor_before[..., :3], donor_after, donor_matte)[..., None]
+        # What the mark itself adds, without the clean plate that shines through its rim.
+        own = donor_before - (1.0 - cover) * clean
+        if nature.grain > 0:
+            own = own + cover * np.tile(_fine(crop.after, nature.grain) - _fine(donor_after, nature.grain), frames)
+        marked = (1.0 - cover) * crop.before + np.where(cover > 0, own, 0.0) * np.tile(gain, frames)
     else:
         ratio = (np.maximum(donor_before, 0.0) + 0.03) / (np.maximum(clean, 0.0) + 0.03)
         marked = np.where(donor_matte[..., None] > 0.02, crop.before * np.clip(ratio, 0.02, 8.0), crop.before)
     return Crop(marked.astype(np.float32), crop.after, np.maximum(crop.matte, donor_matte))
+
+
+def _fine(picture: Pixels, sigma: float) -> Pixels:
+    """The grain of a picture, roughly: its finest detail, and of that no more than grain of `sigma` can be."""
+    return np.clip(picture - cv2.GaussianBlur(picture, (0, 0), 1.0), -2.5 * sigma, 2.5 * sigma)
 
 
 def relight(crop: Crop, rng: np.random.Generator, how: Augment) -> Crop:

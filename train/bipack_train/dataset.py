@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bipack_train import augment
+from bipack_train import augment, marks
 from bipack_train.augment import Augment, Crop
 from bipack_train.pairs import Pair
 
@@ -78,6 +78,7 @@ class PairPool:
         self.seed = seed
         self.points = [_points(pair.matte) for pair in pairs]
         self.levels = [_level(pair) for pair in pairs]
+        self.nature = marks.measure(self.pairs)
 
     def crop(self, step: int, index: int) -> Crop:
         """Crop number `index` of step `step`."""
@@ -86,9 +87,9 @@ class PairPool:
         laid_over = rng.random() < how.transplant
         # Under transplanted marks every place of every frame teaches, not only where the artist happened to paint.
         number, crop = self._cut(rng, not laid_over and rng.random() < self.sampling.on_edit)
-        if laid_over:
+        for _ in range(int(rng.integers(1, how.donors + 1)) if laid_over else 0):
             other, donor = self._cut(rng, True)
-            crop = augment.transplant(crop, donor, self.levels[number] / self.levels[other], rng)
+            crop = augment.transplant(crop, donor, self.levels[number] / self.levels[other], self.nature, rng)
         if rng.random() < how.light:
             crop = augment.relight(crop, rng, how)
         return crop

@@ -24,7 +24,7 @@ from torch.nn import functional
 
 from bipack import atomic
 from bipack.errors import BipackError, UsageError
-from bipack_train import adversary, checkpoint, dataset, paintfix, recipe
+from bipack_train import adversary, checkpoint, dataset, muon, paintfix, recipe
 from bipack_train.dataset import Batch, Crops, PairPool
 from bipack_train.ema import Ema
 from bipack_train.models.paintfix import PaintFixNet, apply_gate, gate
@@ -126,9 +126,7 @@ def build(settings: PairsRecipe, device: torch.device, pairs_digest: str = "") -
     net = PaintFixNet(settings.size, len(settings.frame_offsets)).to(device)
     net = net.to(memory_format=torch.channels_last)  # 1.5 to 2 times as fast, on CPU and GPU
     schedule = settings.schedule
-    optimizer = torch.optim.AdamW(
-        net.parameters(), lr=schedule.learning_rate, betas=(0.9, 0.99), weight_decay=schedule.weight_decay, foreach=True
-    )
+    optimizer = muon.of_net(net, net.ENDS, schedule.learning_rate, schedule.weight_decay)
     digest = recipe.digest(settings) + pairs_digest
     run = Run(settings, net, Ema(net, schedule.ema), optimizer, device, paintfix.start(schedule), digest)
     if settings.adversary.share > 0:
@@ -253,7 +251,7 @@ def _loop(
     rank, ranks = _rank()
     share = _share(settings.sampling.batch, rank, ranks)
     model = _distributed(run.net, run.device) if ranks > 1 else run.net
-    threads = 0 if run.device.type == "cpu" else 4
+    threads = 4 if run.device.type != "cpu" else int(torch.get_num_threads() > 1)
     begun, earlier = clock(), run.progress.seconds
     saved = reported = time.monotonic()
     joined = full is None or run.progress.finishing(schedule)
@@ -411,7 +409,7 @@ def hole_psnr(run: Run, watched: Sequence[_Watched]) -> float:
 
 def save(run: Run, out: str) -> None:
     """Write checkpoint and log, atomically. Raises DiskError; then the checkpoint before is still there."""
-    optimizers = {"adam": run.optimizer}
+    optimizers = {"muon": run.optimizer}
     extra = {
         "progress": asdict(run.progress),
         "base_model": run.base_model,
@@ -442,7 +440,7 @@ def save(run: Run, out: str) -> None:
 def restore(run: Run, path: str) -> None:
     """Put a checkpoint back into a fresh run. Raises as `checkpoint.restore`."""
     state = checkpoint.load(path)
-    optimizers = {"adam": run.optimizer}
+    optimizers = {"muon": run.optimizer}
     if run.adversary is not None:
         optimizers["adversary"] = run.adversary.optimizer
     checkpoint.restore(

@@ -79,6 +79,9 @@ class PaintFixNet(nn.Module):
     `frames` is how many frames the plate input holds, the current one first, then its neighbours.
     """
 
+    ENDS = ("stem", "matte", "change")
+    """First and last layers."""
+
     def __init__(self, size: str = "small", frames: int = 1) -> None:
         super().__init__()
         shape = SIZES[size]

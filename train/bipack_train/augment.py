@@ -170,7 +170,8 @@ def transplant(crop: Crop, donor: Crop, gain: Pixels, nature: Nature, rng: np.ra
 
 def _fine(picture: Pixels, sigma: float) -> Pixels:
     """The grain of a picture, roughly: its finest detail, and of that no more than grain of `sigma` can be."""
-    return np.clip(picture - cv2.GaussianBlur(picture, (0, 0), 1.0), -2.5 * sigma, 2.5 * sigma)
+    detail = picture - cv2.GaussianBlur(picture, (0, 0), 1.0)
+    return np.asarray(np.clip(detail, -2.5 * sigma, 2.5 * sigma), np.float32)
 
 
 def relight(crop: Crop, rng: np.random.Generator, how: Augment) -> Crop:

@@ -17,7 +17,7 @@ from bipack.errors import MissingInput, ModelRefused
 from bipack_train import checkpoint
 from bipack_train.models.paintfix import PaintFixNet
 
-BASE = "paintfix_base"
+BASE = "marker_removal"
 """Catalogue name of the model that runs start from when nothing else is said."""
 
 _PREFIX = "net."

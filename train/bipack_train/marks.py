@@ -60,14 +60,17 @@ def measure(pairs: Sequence[Pair]) -> Nature:
     level: list[Pixels] = []
     for pair in pairs:
         both = [pair.before.astype(np.float32), pair.after.astype(np.float32)]
-        core = cv2.erode((coverage(*both, pair.matte.astype(np.float32) / 255.0) > 0.95).astype(np.uint8), _disc(5)) > 0
+        cover = coverage(both[0], both[1], pair.matte.astype(np.float32) / 255.0)
+        core = cv2.erode((cover > 0.95).astype(np.uint8), _disc(5)) > 0
         soft = [cv2.blur(picture, (3, 3)) for picture in both]
         fine.append(np.stack([(picture - blurred)[core] for picture, blurred in zip(both, soft, strict=True)]))
         level.append(np.stack([blurred[core] for blurred in soft]))
     inside = np.concatenate(fine, axis=1)
     if inside.shape[1] < ENOUGH:
         return Nature()
-    opaque = 0.25 if _shines_through(inside / np.maximum(np.concatenate(level, axis=1), 0.02)) else 0.9
+    opaque = (
+        0.25 if _shines_through((inside / np.maximum(np.concatenate(level, axis=1), 0.02)).astype(np.float32)) else 0.9
+    )
     # The middle of a mark is plain, so its finest detail is grain.
     grain = 1.4826 * float(np.median(np.abs(inside[0])))
     return Nature(opaque, grain if _goes_on(*inside) > GOES_ON else 0.0)

@@ -107,12 +107,14 @@ def orthogonal(matrices: Tensor) -> Tensor:
     for _ in range(ROUNDS):
         square = found @ found.mT
         found = first * found + (third * square + fifth * (square @ square)) @ found
-    return (found.mT if tall else found).float()
+    result: Tensor = found.mT if tall else found
+    return result.float()
 
 
 def of_net(net: nn.Module, ends: tuple[str, ...], learning_rate: float, weight_decay: float) -> Muon:
     """The optimizer for all parameters of `net`; `ends` names its first and last layers."""
-    inner, plain = [], []
+    inner: list[nn.Parameter] = []
+    plain: list[nn.Parameter] = []
     for name, parameter in net.named_parameters():
         (inner if parameter.ndim == 4 and not name.startswith(ends) else plain).append(parameter)
     return Muon(inner, plain, learning_rate, weight_decay)

@@ -152,20 +152,37 @@ def transplant(crop: Crop, donor: Crop, gain: Pixels, nature: Nature, rng: np.ra
     brighter the frame of `crop` is than the donor's. Donors are mirrored at random.
     """
     rows, columns = (slice(None, None, int(step)) for step in rng.choice((-1, 1), 2))
-    donor_before, donor_after, donor_matte = (part[rows, columns] for part in (donor.before, donor.after, donor.matte))
+    before, after, matte = (part[rows, columns] for part in (donor.before, donor.after, donor.matte))
+    window = _span_of(matte)
+    # Contiguous, for sums over mirrored views are slow.
+    before, after, matte = (np.ascontiguousarray(part[window]) for part in (before, after, matte))
     frames = crop.before.shape[-1] // 3
-    clean = np.tile(donor_after, (1, 1, frames))
+    clean, gain = (after, gain) if frames == 1 else (np.tile(after, (1, 1, frames)), np.tile(gain, frames))
+    marked = crop.before.copy()
     if rng.random() < nature.opaque:
-        cover = marks.coverage(donor_before[..., :3], donor_after, donor_matte)[..., None]
+        cover = marks.coverage(before[..., :3], after, matte)[..., None]
         # What the mark itself adds, without the clean plate that shines through its rim.
-        own = donor_before - (1.0 - cover) * clean
+        own = before - (1.0 - cover) * clean
         if nature.grain > 0:
-            own = own + cover * np.tile(_fine(crop.after, nature.grain) - _fine(donor_after, nature.grain), frames)
-        marked = (1.0 - cover) * crop.before + np.where(cover > 0, own, 0.0) * np.tile(gain, frames)
+            fine = cover * (_fine(crop.after[window], nature.grain) - _fine(after, nature.grain))
+            own += fine if frames == 1 else np.tile(fine, frames)
+        marked[window] *= 1.0 - cover
+        marked[window] += own * (gain.astype(np.float32) * (cover > 0))
     else:
-        ratio = (np.maximum(donor_before, 0.0) + 0.03) / (np.maximum(clean, 0.0) + 0.03)
-        marked = np.where(donor_matte[..., None] > 0.02, crop.before * np.clip(ratio, 0.02, 8.0), crop.before)
-    return Crop(marked.astype(np.float32), crop.after, np.maximum(crop.matte, donor_matte))
+        ratio = (np.maximum(before, 0.0) + 0.03) / (np.maximum(clean, 0.0) + 0.03)
+        marked[window] *= np.where(matte[..., None] > 0.02, np.clip(ratio, 0.02, 8.0), 1.0)
+    edit = crop.matte.copy()
+    np.maximum(edit[window], matte, out=edit[window])
+    return Crop(marked, crop.after, edit)
+
+
+def _span_of(matte: Pixels) -> tuple[slice, slice]:
+    """The part of a crop that its marks lie in, with a margin that detail and coverage are measured over."""
+    spans = []
+    for axis in (1, 0):
+        used = np.flatnonzero(matte.any(axis=axis))
+        spans.append(slice(max(0, int(used[0]) - 8), int(used[-1]) + 9) if len(used) else slice(0, 1))
+    return spans[0], spans[1]
 
 
 def _fine(picture: Pixels, sigma: float) -> Pixels:

@@ -19,8 +19,8 @@ from bipack.errors import ModelRefused
 
 SCHEMA = 1
 CARD_NAME = "card.json"
-KINDS = ("image", "masked", "pair", "region")
-ROLES = ("plate", "matte", "latent", "noise", "amount")
+KINDS = ("image", "masked", "pair", "region", "interpolate")
+ROLES = ("plate", "matte", "latent", "noise", "amount", "flow")
 ENCODINGS = ("bipack", "linear")
 TILING = ("exact", "blend", "whole")
 KNOB_TYPES = ("float", "int", "bool", "enum", "string")
@@ -38,7 +38,7 @@ class Port:
 
     role: str = "plate"
     """plate: the picture. matte: (N,1,H,W) 0..1. noise: (N,1,H,W) unit normal, made per frame by the worker.
-    amount: one number from a knob, shaped (1,). latent: (N,k) numbers from knobs."""
+    amount: one number from a knob, shaped (1,). latent: (N,k) numbers from knobs. flow: (N,2k,H,W) motion in pixels."""
 
     layout: str = "NCHW"
     """Axis order; NCHW is the only one."""
@@ -97,6 +97,14 @@ class Geometry:
 
     overlap: int = 0
     """Margin added on each side of a tile, in plate pixels."""
+
+
+@dataclass(frozen=True)
+class GraphFile:
+    """A further graph of a model that needs more than one."""
+
+    file: str
+    sha256: str
 
 
 @dataclass(frozen=True)
@@ -170,6 +178,9 @@ class ModelCard:
     """Half-precision twin for GPUs, beside the model; empty when there is none."""
 
     fp16_sha256: str = ""
+    graphs: Mapping[str, GraphFile] = field(default_factory=dict)
+    """Further graphs by name, beside `file`: slow motion has `synthesis`, run once for each new frame."""
+
     scale: int = 1
     """Result size over plate size."""
 
@@ -259,7 +270,7 @@ def _build(kind: Any, data: Any, path: str, where: str) -> Any:
         return tuple(_build(arguments[0], item, path, f"{where}[{index}]") for index, item in enumerate(data))
     if kind is float and isinstance(data, int) and not isinstance(data, bool):
         return float(data)
-    if origin is not None:  # Mapping[str, float]
+    if origin is not None:  # Mapping[str, ...]
         if not isinstance(data, dict):
             raise ModelRefused(f"Model card {path}: {where} must be an object, and is {data!r}.")
         return {str(key): _build(arguments[1], item, path, f"{where}.{key}") for key, item in data.items()}
@@ -305,6 +316,7 @@ def _check(card: ModelCard, path: str) -> None:
         require(port.channels >= 1, f"{port.name}.channels", port.channels, "1 or more")
     for knob in card.knobs:
         require(knob.type in KNOB_TYPES, f"{knob.name}.type", knob.type, KNOB_TYPES)
-    for entry, name in (("file", card.file), ("fp16_file", card.fp16_file)):
+    files = [("file", card.file), ("fp16_file", card.fp16_file)]
+    for entry, name in files + [(f"graphs.{key}.file", graph.file) for key, graph in card.graphs.items()]:
         # A card must not reach outside its own folder: it may come from anybody.
         require(name == os.path.basename(name), entry, name, "a bare file name")

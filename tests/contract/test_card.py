@@ -8,7 +8,7 @@ import json
 import pytest
 
 from bipack import card as cards
-from bipack.card import Geometry, Knob, Likeness, ModelCard, Port, Score, Source, Training
+from bipack.card import Geometry, GraphFile, Knob, Likeness, ModelCard, Port, Score, Source, Training
 from bipack.errors import ModelRefused
 
 PLAIN = {
@@ -33,6 +33,7 @@ FULL = ModelCard(
     sha256="a" * 64,
     fp16_file="model_fp16.onnx",
     fp16_sha256="b" * 64,
+    graphs={"second": GraphFile("second.onnx", "c" * 64)},
     kind="masked",
     inputs=(Port("plate", 9, frame_offsets=(-1, 0, 1), range=(0.0, 1.5)), Port("matte", 1, "matte", optional=True)),
     outputs=(Port("result", 3),),
@@ -145,3 +146,14 @@ def test_the_hash_of_a_file_is_its_sha256(tmp_path):
     assert cards.file_sha256(str(tmp_path / "a")) == known
     with pytest.raises(ModelRefused, match="cannot be read"):
         cards.file_sha256(str(tmp_path / "b"))
+
+
+def test_a_further_graph_must_lie_beside_the_card():
+    data = {**PLAIN, "graphs": {"synthesis": {"file": "../elsewhere.onnx", "sha256": "0" * 64}}}
+    with pytest.raises(ModelRefused, match=r"graphs\.synthesis\.file.*bare file name"):
+        cards.from_data(data)
+
+
+def test_a_further_graph_needs_its_hash():
+    with pytest.raises(ModelRefused, match="sha256"):
+        cards.from_data({**PLAIN, "graphs": {"synthesis": {"file": "synthesis.onnx"}}})

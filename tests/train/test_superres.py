@@ -155,6 +155,15 @@ def test_the_rate_rises_stays_and_falls_to_zero() -> None:
     assert rates[-1] < 0.01
 
 
+def test_no_batch_moves_the_weights_by_a_longer_gradient_than_allowed(photos: str, tmp_path: Path) -> None:
+    settings = superres.load_recipe(write_recipe(tmp_path / "r.toml"))
+    settings = dataclasses.replace(settings, schedule=dataclasses.replace(settings.schedule, gradient_limit=1e-3))
+    run = superres.start_run(settings, torch.device("cpu"))
+    superres.take_step(run, superres.fill_pool(settings, photos))
+    norm = torch.stack([parameter.grad.norm() for parameter in run.net.parameters()]).norm()
+    assert 0.9e-3 < float(norm) < 1.01e-3
+
+
 def test_a_lamp_does_not_outweigh_the_other_pictures() -> None:
     truth = torch.full((2, 3, 4, 4), 0.5)
     truth[1] = 5.0

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from bipack.card import Source
 from bipack.errors import BipackError, UsageError
@@ -105,6 +105,9 @@ class Schedule:
 
     precise_from: int = 72_000
     """Step from which everything is float32. Before it convolutions run in bfloat16, up to five times as fast."""
+
+    gradient_limit: float = 0.5
+    """Longest gradient, as a norm over all weights: a rare batch must not throw deep and wide networks off."""
 
     ema: float = 0.999
 
@@ -297,6 +300,7 @@ def take_step(run: Run, pool: CropPool) -> Tensor:
     loss = loss_of(result, high, squared=run.step >= schedule.squared_from)
     run.optimizer.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
+    nn.utils.clip_grad_norm_(run.net.parameters(), schedule.gradient_limit)
     run.optimizer.step()
     run.ema.update(run.net)
     run.step += 1

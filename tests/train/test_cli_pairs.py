@@ -114,3 +114,26 @@ def _options(recipe: str) -> object:
 def test_help_answers_without_torch() -> None:
     script = "import sys; from bipack_train import cli; cli.build_parser(); sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", script], check=True, env={**os.environ}, timeout=60)
+
+
+def test_tensorboard_logs_hold_the_curves(tmp_path: Path, recipe: str) -> None:
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    before, after = write(tmp_path / "shot", range(1001, 1002))
+    out = tmp_path / "run"
+    options = ["--recipe", recipe, "--before", before, "--after", after, "--out", str(out), "--steps", "4"]
+    assert cli.main(["pairs", *options, "--tensorboard"]) == 0
+    log = EventAccumulator(str(out / "tensorboard"))
+    log.Reload()
+    assert {"loss/change", "loss/matte"} <= set(log.Tags()["scalars"])
+    assert [event.step for event in log.Scalars("loss/change")] == [1, 2, 3, 4]
+
+
+def test_without_tensorboard_the_option_says_what_to_install(
+    tmp_path: Path, recipe: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    before, after = write(tmp_path / "shot", range(1001, 1002))
+    options = ["--recipe", recipe, "--before", before, "--after", after, "--out", str(tmp_path / "run")]
+    assert cli.main(["pairs", *options, "--tensorboard"]) == 2

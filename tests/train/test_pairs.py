@@ -8,6 +8,7 @@ import pytest
 from bipack.errors import MissingInput, UsageError
 from bipack.imaging.image_io import write_frame
 from bipack_train import pairs
+from bipack_train.dataset import PairPool, Sampling
 from bipack_train.verify import picture_frame
 from painted import shot, write
 
@@ -26,6 +27,28 @@ def test_an_after_without_a_before_is_told(tmp_path: Path) -> None:
     matched = pairs.match(before, after)
     assert matched.only_after == (1002,)
     assert [files.frame for files in matched.pairs] == [1001, 1003]
+
+
+def test_two_hundred_pairs_are_all_learned_from(tmp_path: Path) -> None:
+    before, after = write(tmp_path, range(1001, 1201), size=(32, 40), dots=1)
+    read = [pairs.read(files) for files in pairs.match(before, after).pairs]
+    assert len(read) == 200
+    pool = PairPool(read, Sampling(side=16, batch=8), seed=1)
+    drawn = {number for step in range(250) for number in [pool._cut(np.random.default_rng(step), True)[0]]}
+    assert len(drawn) > 120
+    assert pool.batch(0).before.isfinite().all()
+
+
+def test_pixels_that_are_not_finite_never_reach_the_network(tmp_path: Path) -> None:
+    before, after = write(tmp_path, range(1001, 1002))
+    broken, _, _ = shot(1001)
+    broken[30:40, 30:50] = np.nan
+    broken[5, 5] = np.inf
+    write_frame(str(tmp_path / "before" / "before.1001.exr"), picture_frame(broken.astype(np.float32), half=True))
+    pool = PairPool([pairs.read(files) for files in pairs.match(before, after).pairs], Sampling(side=32), seed=1)
+    for step in range(4):
+        batch = pool.batch(step)
+        assert batch.before.isfinite().all() and batch.after.isfinite().all() and batch.matte.isfinite().all()
 
 
 def test_folders_and_sequences_may_be_mixed(tmp_path: Path) -> None:

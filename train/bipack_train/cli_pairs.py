@@ -45,7 +45,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     length = parser.add_mutually_exclusive_group()
     length.add_argument("--minutes", type=float, help="train for so long (default 20)")
     length.add_argument("--steps", type=int, help="train for so many steps: repeatable bit for bit")
-    parser.add_argument("--size", choices=("small", "medium", "large"), help="size of the network (default small)")
+    parser.add_argument(
+        "--size", choices=("small", "medium", "large", "context"), help="size of the network (default small)"
+    )
     parser.add_argument("--crop", type=int, metavar="PIXELS", help="side of a training crop (default 128)")
     parser.add_argument("--batch", type=int, help="crops in a step (default 8)")
     parser.add_argument("--neighbours", metavar="-1,1", help="also show the net the frames at these offsets")
@@ -434,7 +436,7 @@ def _board(out: str) -> Any:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as error:
         raise UsageError(
-            "--tensorboard needs the package tensorboard: install it into Bipack's environment."
+            "--tensorboard needs the package tensorboard: `python3 bootstrap.py install --extras train,tensorboard`."
         ) from error
     return SummaryWriter(os.path.join(out, "tensorboard"))
 

@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 
 from bipack import catalog
-from bipack.errors import MissingInput, ModelRefused
+from bipack.errors import MissingInput, ModelRefused, UsageError
 from bipack_train import checkpoint
+from bipack_train.models import networks
 from bipack_train.models.paintfix import PaintFixNet
 
 BASE = "marker_removal"
@@ -50,20 +51,20 @@ def default(size: str, frames: int) -> tuple[dict[str, Tensor] | None, str]:
 
 def net_of(source: str) -> PaintFixNet:
     """The whole network of a checkpoint or a published model. Raises as `load`."""
-    from bipack_train.models.paintfix import SIZES
-
-    for size in SIZES:
+    for size in networks.names():
+        # Ascending: weights of fewer frames would fit a wider network too.
         for frames in (1, 2, 3, 5):
             try:
                 weights, _ = load(source, size, frames)
+            except UsageError:  # this size needs packages that are not installed
+                break
             except ModelRefused as error:
                 if "pickle" in str(error):
                     raise
                 continue
-            if weights["stem.weight"].shape[1] == 12 * frames:
-                net = PaintFixNet(size, frames)
-                net.load_state_dict(weights)
-                return net.eval()
+            net = networks.build(size, frames)
+            net.load_state_dict(weights)
+            return net.eval()
     raise ModelRefused(f"{source} is no paint-fix model of this Bipack.")
 
 
@@ -81,11 +82,11 @@ def _of_onnx(path: str) -> dict[str, Tensor]:
 
 def _fitted(weights: dict[str, Tensor], label: str, size: str, frames: int) -> dict[str, Tensor]:
     """`weights` if they are of this network. Raises ModelRefused."""
-    net = PaintFixNet(size, frames)
+    net = networks.build(size, frames)
     wanted = net.state_dict()
     weights = {name.removeprefix("net."): value for name, value in weights.items() if "adversary." not in name}
     if set(weights) == set(wanted):
-        weights["stem.weight"] = _widened(weights["stem.weight"], wanted["stem.weight"])
+        weights[net.STEM] = _widened(weights[net.STEM], wanted[net.STEM])
         if all(weights[name].shape == value.shape for name, value in wanted.items()):
             return weights
     raise ModelRefused(

@@ -16,7 +16,7 @@ from bipack.errors import UsageError
 from bipack_train import recipe
 from bipack_train.dataset import Sampling
 from bipack_train.markers import Synthetic
-from bipack_train.models.paintfix import SIZES
+from bipack_train.models import networks
 
 KIND = "pairs"
 
@@ -140,9 +140,11 @@ def check(settings: PairsRecipe, path: str = "the pairs recipe") -> PairsRecipe:
         if not fits:
             raise UsageError(f"In {path}, {text}.")
 
-    require(settings.size in SIZES, f"size is {settings.size!r}; choose one of {', '.join(SIZES)}")
+    require(
+        settings.size in networks.names(), f"size is {settings.size!r}; choose one of {', '.join(networks.names())}"
+    )
     schedule, sampling = settings.schedule, settings.sampling
-    multiple = 2 ** len(SIZES[settings.size].widths)
+    multiple = networks.multiple(settings.size)
     require(
         sampling.side % multiple == 0 and sampling.side >= 2 * multiple,
         f"sampling.side is {sampling.side}; a multiple of {multiple} from {2 * multiple} on is needed",

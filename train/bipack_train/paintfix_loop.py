@@ -27,6 +27,7 @@ from bipack.errors import BipackError, UsageError
 from bipack_train import adversary, checkpoint, dataset, muon, paintfix, recipe
 from bipack_train.dataset import Batch, Crops, PairPool
 from bipack_train.ema import Ema
+from bipack_train.models import networks
 from bipack_train.models.paintfix import PaintFixNet, apply_gate, gate
 from bipack_train.paintfix import PairsRecipe, Progress
 from bipack_train.pairs import Pair
@@ -123,7 +124,7 @@ class Nobody:
 def build(settings: PairsRecipe, device: torch.device, pairs_digest: str = "") -> Run:
     """A run at step 0; the seed decides the first weights and every crop."""
     torch.manual_seed(settings.seed)
-    net = PaintFixNet(settings.size, len(settings.frame_offsets)).to(device)
+    net = networks.build(settings.size, len(settings.frame_offsets)).to(device)
     net = net.to(memory_format=torch.channels_last)  # 1.5 to 2 times as fast, on CPU and GPU
     schedule = settings.schedule
     optimizer = muon.of_net(net, net.ENDS, schedule.learning_rate, schedule.weight_decay)
@@ -335,7 +336,7 @@ def fast_type(device: torch.device) -> torch.dtype | None:
 
 def averaged(run: Run) -> PaintFixNet:
     """The network with the moving average of its weights, on the run's device."""
-    net = PaintFixNet(run.settings.size, len(run.settings.frame_offsets)).to(run.device)
+    net = networks.build(run.settings.size, len(run.settings.frame_offsets)).to(run.device)
     run.ema.copy_to(net)
     return net.to(memory_format=torch.channels_last).eval()
 

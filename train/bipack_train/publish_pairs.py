@@ -30,6 +30,7 @@ from bipack.imaging.frame import Frame
 from bipack.imaging.plate import take
 from bipack_train import export, paintfix_loop, publish_superres, results, verify
 from bipack_train.grain import Grain
+from bipack_train.models import networks
 from bipack_train.models.paintfix import PaintFix, PaintFixNet
 from bipack_train.pairs import Pair
 
@@ -74,7 +75,7 @@ def publish(
 
 def modules(run: paintfix_loop.Run, grain: Grain | None) -> tuple[PaintFixNet, PaintFix]:
     """The averaged network on the CPU, and what is exported of it."""
-    net = PaintFixNet(run.settings.size, len(run.settings.frame_offsets))
+    net = networks.build(run.settings.size, len(run.settings.frame_offsets))
     run.ema.copy_to(net)
     return net.eval(), PaintFix(net, grain).eval()
 

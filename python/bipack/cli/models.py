@@ -144,7 +144,12 @@ def _port(port: Port) -> str:
         return f"plate, {port.channels} channel{'s'[: port.channels > 1]}{frames}"
     if port.role == "matte":
         return f"matte{' (all white where none is given)' if port.optional else ''}"
-    return {"noise": "noise, made by the worker", "amount": "an amount", "latent": "numbers"}[port.role]
+    return {
+        "noise": "noise, made by the worker",
+        "amount": "an amount",
+        "latent": "numbers",
+        "flow": "motion in pixels",
+    }[port.role]
 
 
 def _knob(knob: Knob) -> str:

@@ -79,8 +79,11 @@ class PaintFixNet(nn.Module):
     `frames` is how many frames the plate input holds, the current one first, then its neighbours.
     """
 
-    ENDS = ("stem", "matte", "change")
+    ENDS: tuple[str, ...] = ("stem", "matte", "change")
     """First and last layers."""
+
+    STEM = "stem.weight"
+    """The weight whose input planes are the frames."""
 
     def __init__(self, size: str = "small", frames: int = 1) -> None:
         super().__init__()

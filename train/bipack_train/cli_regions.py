@@ -108,9 +108,13 @@ def _train_one(args: argparse.Namespace, settings: RegionsRecipe, region: str, o
     found = _pairs(args, settings, region, os.path.join(folder, "run"), stop, clock)
     if stop.signal:
         return
-    away = set(parse_frames(args.hold_out)) if args.hold_out else set()
-    watched = [one for one in found if one.pair.frame in away]
-    shown = [one for one in found if one.pair.frame not in away]
+    if settings.rendered.people:
+        watched = [one for one in found if one.code >= settings.rendered.people]
+        shown = [one for one in found if one.code < settings.rendered.people]
+    else:
+        away = set(parse_frames(args.hold_out)) if args.hold_out else set()
+        watched = [one for one in found if one.pair.frame in away]
+        shown = [one for one in found if one.pair.frame not in away]
     if not shown:
         raise UsageError("All pairs are held out; at least one must be learned from.")
     weights, base = None, ""
@@ -147,10 +151,14 @@ def _pairs(
     stop: _Stop,
     clock: Callable[[], float],
 ) -> list[RegionPair]:
-    """The pairs of a region: the artist's, or made from a clip of the younger face."""
+    """The pairs of a region: the artist's, rendered, or made from a clip of the younger face."""
     from bipack_train import pairs
-    from bipack_train.regions import material, unpaired
+    from bipack_train.regions import material, rendered, unpaired
 
+    if settings.rendered.people:
+        if not args.data:
+            raise UsageError("Say with --data which folder holds the face mesh and the panoramas.")
+        return rendered.material(settings.rendered, settings.seed, region, args.data)
     if not settings.younger:
         matched = pairs.match(settings.before, settings.after, frames=settings.frames or None).pairs
         return material.read(matched, settings.matte, region, settings.feather)
@@ -208,6 +216,8 @@ def settings_of(args: argparse.Namespace) -> RegionsRecipe:
         raise UsageError("Give the models a plain name with --name, such as --name actor_young.")
     if settings.younger and settings.after:
         raise UsageError("Give --after or --younger, not both: pairs, or a clip of the younger face.")
+    if settings.rendered.people:
+        return settings
     wanted = (("younger", "--younger"), ("younger_matte", "--younger-mattes")) if settings.younger else ()
     for key, option in (("before", "--before"), *(wanted or (("after", "--after"),)), ("matte", "--mattes")):
         if not getattr(settings, key):

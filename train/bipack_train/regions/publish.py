@@ -97,7 +97,7 @@ def draft_card(
     shipped = bool(settings.sources)
     return ModelCard(
         name=name,
-        title=settings.title or name,
+        title=f"{settings.title}: {run.region}" if settings.title else name,
         version=settings.version,
         purpose=settings.purpose or f"Turns the region {run.region} of one face into what {len(pairs)} pairs show.",
         file="",

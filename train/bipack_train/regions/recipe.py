@@ -58,6 +58,26 @@ class Unpaired:
 
 
 @dataclass(frozen=True)
+class RenderedFaces:
+    """People that are rendered old and young instead of an artist's pairs: makes a starter."""
+
+    people: int = 0
+    """How many people are learned from; 0 = none are rendered."""
+
+    held_out: int = 6
+    """People more that are only watched."""
+
+    views: int = 3
+    """Pictures of each, in other poses, lights and expressions."""
+
+    amounts: tuple[float, ...] = (0.35, 0.7, 1.0)
+    """Shares of age that are taken off in the pictures to be learned."""
+
+    side: int = 256
+    """Side of a picture in pixels; the whole head is 1024."""
+
+
+@dataclass(frozen=True)
 class RegionsRecipe:
     """A whole region recipe. Where the pairs lie is said on the command line, or here below the data folder."""
 
@@ -93,6 +113,7 @@ class RegionsRecipe:
     unpaired: Unpaired = field(default_factory=Unpaired)
     """How pairs are made from a clip of the younger face, where one is given instead of After."""
 
+    rendered: RenderedFaces = field(default_factory=RenderedFaces)
     noise: bool = True
     """Give the models a noise input with the texture that regression averages away."""
 

@@ -1,0 +1,152 @@
+"""The slow-motion trainer: resumed bit for bit, bounded by steps or minutes, and published with its proof."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+
+import numpy as np
+import pytest
+import torch
+
+from bipack import card as cards
+from bipack.errors import ModelRefused, UsageError
+from bipack.imaging import color
+from bipack.imaging.image_io import read_frame, write_frame
+from bipack_train import cli, publish_slowmo, slowmo, slowmo_prior, slowmo_scores
+from bipack_train.verify import picture_frame
+from moments import rendered_pool, sliding
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+TINY = slowmo.SlowmoRecipe(
+    "tiny",
+    "Tiny",
+    "1.0.0",
+    "A test.",
+    schedule=slowmo.Schedule(minutes=0.0, steps=4, batch=1, crop=48, warm_up=1),
+)
+
+
+def test_a_stopped_run_goes_on_bit_for_bit(tmp_path):
+    pool = rendered_pool()
+    straight = slowmo.train(TINY, pool, str(tmp_path / "straight"), device="cpu")
+    asked = iter([False, False, True, True])
+    folder = str(tmp_path / "stopped")
+    slowmo.train(TINY, pool, folder, device="cpu", stop=lambda: next(asked))
+    again = slowmo.train(TINY, pool, folder, device="cpu", resume=True)
+    assert straight.step == again.step == 4
+    for name, value in straight.ema.state().items():
+        assert torch.equal(value, again.ema.state()[name]), name
+
+
+def test_a_run_is_not_overwritten_by_accident(tmp_path):
+    pool = rendered_pool()
+    settings = dataclasses.replace(TINY, schedule=dataclasses.replace(TINY.schedule, steps=1))
+    slowmo.train(settings, pool, str(tmp_path), device="cpu")
+    with pytest.raises(UsageError, match="--resume"):
+        slowmo.train(settings, pool, str(tmp_path), device="cpu")
+
+
+def test_minutes_bound_a_run_and_steer_its_rate():
+    settings = dataclasses.replace(TINY, schedule=dataclasses.replace(TINY.schedule, minutes=2.0, steps=1000))
+    run = slowmo.start_run(settings, torch.device("cpu"))
+    run.seconds = 60.0
+    assert slowmo.progress(run) == 0.5
+    run.seconds = 200.0
+    assert slowmo.progress(run) == 1.0
+    rates = [slowmo.learning_rate(settings.schedule, 100, done) for done in (0.0, 0.5, 1.0)]
+    assert rates[0] > rates[1] > rates[2] > 0
+
+
+def test_training_learns_what_the_classical_flow_misses():
+    """A prior that is wrong by a pixel and a half everywhere is put right."""
+    pool = rendered_pool()
+    settings = dataclasses.replace(TINY, schedule=dataclasses.replace(TINY.schedule, batch=2, learning_rate=2e-3))
+    run = slowmo.start_run(settings, torch.device("cpu"))
+    batch = pool.sample(np.random.default_rng(0), 2, 0.0)
+    wrong = dataclasses.replace(batch, prior=batch.flow + 1.5)
+    first = slowmo.judge(run.nets["flow"], run.nets["synthesis"], wrong, settings.schedule, autocast=False)
+    optimizer = torch.optim.Adam(run.nets.parameters(), lr=2e-3)
+    for _ in range(25):
+        judged = slowmo.judge(run.nets["flow"], run.nets["synthesis"], wrong, settings.schedule, autocast=False)
+        optimizer.zero_grad()
+        judged.loss.backward()
+        optimizer.step()
+    assert float(judged.loss.detach()) < 0.8 * float(first.loss.detach())
+
+
+def test_the_classical_method_finds_the_frame_between():
+    frames = [frame.astype(np.float32) / 255 for frame in sliding(3, step=3.0)]
+    prior = slowmo_prior.prior_of(frames[0], frames[2])
+    found = slowmo_prior.between(frames[0], frames[2], prior, 0.5)
+    inner = (slice(8, -8), slice(8, -8))
+    mixed = 0.5 * (frames[0] + frames[2])
+    assert slowmo_scores.psnr(found[inner], frames[1][inner]) > slowmo_scores.psnr(mixed[inner], frames[1][inner]) + 10
+
+
+@pytest.fixture(scope="module")
+def clip_model(tmp_path_factory):
+    """A model folder made by the command line from an EXR clip, in three steps."""
+    folder = tmp_path_factory.mktemp("clip")
+    for number, frame in enumerate(sliding(7, side=96), start=1001):
+        linear = color.decode(frame.astype(np.float32) / 255)
+        write_frame(str(folder / f"fast.{number}.exr"), picture_frame(linear, half=True))
+    recipe = folder / "tiny.toml"
+    with open(os.path.join(ROOT, "train", "recipes", "slowmo_clip.toml"), encoding="utf-8") as stream:
+        text = stream.read()
+    text = text.replace("scene_size = 208", "scene_size = 64").replace("crop = 160", "crop = 48")
+    recipe.write_text(text.replace("batch = 8", "batch = 1").replace("crops_per_pair = 4", "crops_per_pair = 1"))
+    torch.set_num_threads(1)
+    options = ["--clip", str(folder / "fast.%04d.exr"), "--skip", "4", "--init", "none", "--steps", "3"]
+    out = str(folder / "run")
+    assert cli.main(["slowmo", "--recipe", str(recipe), *options, "--name", "mine", "--out", out]) == 0
+    return os.path.join(out, "mine")
+
+
+def test_a_clip_becomes_a_model_folder_with_card_graphs_and_proof(clip_model):
+    card = cards.load(clip_model)
+    assert card.kind == "interpolate" and card.name == "mine"
+    assert card.sha256 == cards.file_sha256(os.path.join(clip_model, card.file))
+    second = card.graphs["synthesis"]
+    assert second.sha256 == cards.file_sha256(os.path.join(clip_model, second.file))
+    assert card.training.steps == 3
+    proof = [read_frame(os.path.join(clip_model, name)) for name in publish_slowmo.PROOFS]
+    assert all(np.isfinite(part.channels["R"].astype(np.float32)).all() for frame in proof for part in frame.parts)
+    assert {"README.md", "training.csv"} <= set(os.listdir(clip_model))
+
+
+def test_a_published_model_gives_its_weights_back(clip_model):
+    weights, label = publish_slowmo.weights_of(clip_model)
+    nets = slowmo.networks(TINY)
+    nets.load_state_dict(weights)
+    assert label.startswith("mine@")
+    found = publish_slowmo.checks(nets, clip_model)
+    assert all(check.passed for check in found), found
+
+
+def test_new_frames_keep_any_size_and_light(clip_model):
+    frames = [frame[:37, :51].astype(np.float32) / 255 for frame in sliding(3, side=64)]
+    for frame in frames:
+        frame[10:14, 20:24] = 5.0
+    prior = slowmo_prior.prior_of(frames[0], frames[2])
+    with slowmo_scores.Interpolator(clip_model) as model:
+        results = model.between(frames[0], frames[2], prior, [0.25, 0.5])
+        still = model.between(frames[0], frames[0], np.zeros_like(prior), [0.5])[0]
+    assert [result.shape for result in results] == [(37, 51, 3)] * 2
+    assert max(float(result.max()) for result in results) > 4.5
+    assert np.array_equal(still, frames[0])
+
+
+def test_a_graph_that_is_not_the_network_is_not_published(clip_model):
+    nets = slowmo.networks(TINY)
+    for value in nets.parameters():
+        torch.nn.init.normal_(value, 0, 0.05)
+    with pytest.raises(ModelRefused, match="failed its verification"):
+        publish_slowmo._refuse_failures("mine", publish_slowmo.checks(nets, clip_model))
+
+
+def test_the_command_line_says_what_is_missing(capsys, tmp_path):
+    assert cli.main(["slowmo"]) == 2
+    assert "--clip" in capsys.readouterr().err
+    assert cli.main(["slowmo", "--clip", str(tmp_path / "none.%04d.exr"), "--init", "none", "--skip", "1"]) == 2
+    assert "--skip is 1" in capsys.readouterr().err

@@ -1,0 +1,437 @@
+"""The slow-motion trainer: what its recipe may say, the moments it learns from, and the loop.
+
+Both networks are trained together: the new frame is warped and blended as the host does it and compared with the
+truth, in the encoding of the worker. Where the scene was rendered, the true flow and visibility guide the flow network
+as well. A pool of moments with their classical flow is made first and kept in the run's folder, so that the loop only
+trains. `minutes` bounds a run by the clock: rates follow the share of the time that is used up.
+"""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import logging
+import math
+import os
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from bipack import atomic
+from bipack.card import Source
+from bipack.errors import BipackError, UsageError
+from bipack_train import checkpoint, motion_scenes, pictures, recipe, slowmo_clips
+from bipack_train.ema import Ema
+from bipack_train.models.slowmo import FlowNet, SynthesisNet, blend
+from bipack_train.slowmo_pool import RENDERED, Batch, MomentPool, crops_of, default_path
+from bipack_train.superres import pick_device
+
+log = logging.getLogger(__name__)
+
+KIND = "slowmo"
+CHECKPOINT = "checkpoint" + checkpoint.SUFFIX
+LOG = "training.csv"
+_LOG_COLUMNS = ("step", "minutes", "loss", "learning_rate", "psnr_of_crops")
+
+
+@dataclass(frozen=True)
+class Network:
+    """Size of the networks."""
+
+    flow_width: int = 32
+    synthesis_width: int = 32
+
+
+@dataclass(frozen=True)
+class ClipUse:
+    """One real clip, and how much of it is learned from."""
+
+    path: str
+    """Film or padded sequence, relative to the data folder."""
+
+    skips: tuple[int, ...] = (2, 4)
+    """Distances between the two frames; those between them are the truth."""
+
+    pairs: int = 20
+    """Pairs of frames for each distance."""
+
+    start: int = 0
+    count: int = 200
+    """Frames read, from `start`."""
+
+    shrink: int = 1
+
+
+@dataclass(frozen=True)
+class Data:
+    """What is learned from."""
+
+    photos: tuple[str, ...] = ("photos", "textures")
+    panoramas: str = "hdri"
+    drawn: int = 40
+    """Pictures drawn by the seed that layers are cut from."""
+
+    exclude: tuple[str, ...] = ()
+    """Files that are never learned from."""
+
+    scenes: int = 1800
+    """Rendered moments."""
+
+    scene_size: int = 208
+    clips: tuple[ClipUse, ...] = ()
+    crops_per_pair: int = 4
+    real_share: float = 0.5
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long, how fast, with which loss."""
+
+    minutes: float = 12.0
+    """Time that the loop may take; 0 = only `steps` counts."""
+
+    steps: int = 100_000
+    batch: int = 8
+    crop: int = 160
+    learning_rate: float = 6e-4
+    warm_up: int = 60
+    flow_weight: float = 0.01
+    """Weight of the distance to the true flow, in pixels."""
+
+    seen_weight: float = 0.01
+    gradient_limit: float = 1.0
+    ema: float = 0.995
+
+
+@dataclass(frozen=True)
+class SlowmoRecipe:
+    """A whole slow-motion recipe (kind = "slowmo")."""
+
+    name: str
+    title: str
+    version: str
+    purpose: str
+    seed: int = 1
+    network: Network = field(default_factory=Network)
+    data: Data = field(default_factory=Data)
+    schedule: Schedule = field(default_factory=Schedule)
+    checkpoint_seconds: float = field(default=60.0, metadata=recipe.VOLATILE)
+    log_every: int = field(default=50, metadata=recipe.VOLATILE)
+    limits: tuple[str, ...] = field(default=(), metadata=recipe.VOLATILE)
+    sources: tuple[Source, ...] = field(default=(), metadata=recipe.VOLATILE)
+
+
+def load_recipe(path: str) -> SlowmoRecipe:
+    """Read and check a recipe. Raises MissingInput, UsageError."""
+    settings = recipe.load(path, SlowmoRecipe, KIND)
+    if settings.schedule.crop % 16:
+        raise UsageError(f"Recipe {path}: schedule.crop is {settings.schedule.crop}; it must be a multiple of 16.")
+    for clip in settings.data.clips:
+        if any(skip < 2 for skip in clip.skips):
+            raise UsageError(f"Recipe {path}: clip {clip.path} has skips {list(clip.skips)}; 2 is the least.")
+    return settings
+
+
+# The pool -----------------------------------------------------------------------------------------------------------
+
+
+def make_pool(settings: SlowmoRecipe, folder: str, threads: int = 2) -> MomentPool:
+    """Render scenes and cut the clips. Raises MissingInput, CorruptInput, UsageError."""
+    data = settings.data
+    pool = MomentPool(settings.schedule.crop)
+    for number, use in enumerate(data.clips):
+        clip = slowmo_clips.read(os.path.join(folder, use.path), use.start, use.count, use.shrink)
+        rng = np.random.default_rng([settings.seed, 11, number])
+        for skip in use.skips:
+            for frames, prior, moment in crops_of(clip, skip, use.pairs, data.crops_per_pair, data.scene_size, rng):
+                pool.add_real(frames, prior, moment)
+    if data.scenes:
+        cuttings = _cuttings(settings, folder)
+
+        def render(index: int) -> motion_scenes.Moving:
+            return motion_scenes.render(cuttings, np.random.default_rng([settings.seed, 12, index]), data.scene_size)
+
+        with ThreadPoolExecutor(threads) as workers:
+            for moving in workers.map(render, range(data.scenes)):
+                pool.add_rendered(moving)
+    return pool
+
+
+def _cuttings(settings: SlowmoRecipe, folder: str) -> list[pictures.Pixels]:
+    """Encoded pictures that layers are cut from."""
+    data, found = settings.data, []
+    away = {os.path.normpath(name) for name in data.exclude}
+    for photos in data.photos:
+        for name in pictures.list_files(os.path.join(folder, photos), pictures.PHOTO_SUFFIXES):
+            if os.path.normpath(os.path.join(photos, name)) not in away:
+                found.append(pictures.original(os.path.join(folder, photos, name)))
+    if data.panoramas:
+        rng = np.random.default_rng([settings.seed, 13])
+        for name in pictures.list_files(os.path.join(folder, data.panoramas), (".exr",)):
+            if os.path.normpath(os.path.join(data.panoramas, name)) not in away:
+                linear = pictures.read_panorama(os.path.join(folder, data.panoramas, name))
+                if max(linear.shape[:2]) <= 2048:
+                    found.append(pictures.exposed(linear, float(rng.uniform(-1, 2))))
+    found += [pictures.draw(settings.seed, index, 256).pixels for index in range(data.drawn)]
+    if not found:
+        raise UsageError("The recipe names no pictures that scenes could be rendered from.")
+    return found
+
+
+def pool_for(settings: SlowmoRecipe, folder: str, out: str) -> MomentPool:
+    """The pool of a run: read where it is there and fits the recipe, else made and kept."""
+    path = default_path(out)
+    mark = recipe.digest(dataclasses.replace(settings, network=Network(), schedule=Schedule()))
+    marker = path + ".recipe"
+    if os.path.exists(path) and os.path.exists(marker):
+        with open(marker, encoding="utf-8") as stream:
+            if stream.read().strip() == mark:
+                return MomentPool.load(path, settings.schedule.crop)
+    begun = time.monotonic()
+    pool = make_pool(settings, folder)
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    pool.save(path)
+    atomic.write_bytes(marker, mark.encode("ascii"))
+    log.info("made %d moments in %.0f s", len(pool), time.monotonic() - begun)
+    return pool
+
+
+# The loss -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What one batch came to."""
+
+    loss: Tensor
+    error: Tensor
+    """Mean squared error of each picture, (N,)."""
+
+
+def judge(flow_net: nn.Module, synthesis_net: nn.Module, batch: Batch, schedule: Schedule, autocast: bool) -> Judged:
+    """Run both networks on a batch and compare with its truth."""
+    kind = batch.frame0.device.type
+    with torch.autocast(kind, torch.bfloat16, enabled=autocast):
+        flow, reliability = flow_net(batch.frame0, batch.frame1, batch.prior)
+        to0, to1, mask = synthesis_net(batch.frame0, batch.frame1, flow, reliability, batch.time)
+    result = blend(batch.frame0, batch.frame1, to0, to1, mask)
+    # One lamp must not outweigh all else.
+    peak = batch.between.amax(dim=(1, 2, 3), keepdim=True).clamp(min=1.0)
+    difference = (result - batch.between) / peak
+    error = difference.square().mean(dim=(1, 2, 3))
+    loss = _charbonnier(difference) + 0.5 * _charbonnier(_slopes(difference)) + 0.1 * (error + 1e-5).sqrt().mean()
+    if float(batch.known.sum()) > 0:
+        loss = (
+            loss
+            + schedule.flow_weight * _flow_error(flow, batch)
+            + schedule.seen_weight * _seen_error(reliability, batch)
+        )
+    return Judged(loss, error.detach())
+
+
+def _charbonnier(difference: Tensor) -> Tensor:
+    return (difference.square() + 1e-6).sqrt().mean()
+
+
+def _slopes(difference: Tensor) -> Tensor:
+    """Differences of the error between neighbours: edges count, plain offsets do not."""
+    across = difference[:, :, :-1, 1:] - difference[:, :, :-1, :-1]
+    down = difference[:, :, 1:, :-1] - difference[:, :, :-1, :-1]
+    return torch.stack([across, down])
+
+
+def _flow_error(flow: Tensor, batch: Batch) -> Tensor:
+    """Distance to the true flow where it is known; hidden pixels count a quarter, long misses less than in full."""
+    miss = (flow - batch.flow).view(-1, 2, 2, *flow.shape[2:]).square().sum(dim=2)
+    weight = batch.known * (0.25 + 0.75 * batch.seen)
+    return ((miss + 0.01).pow(0.35) * weight).sum() / weight.sum().clamp(min=1.0)
+
+
+def _seen_error(reliability: Tensor, batch: Batch) -> Tensor:
+    entropy = functional.binary_cross_entropy(reliability.float().clamp(1e-4, 1 - 1e-4), batch.seen, reduction="none")
+    return (entropy * batch.known).sum() / (batch.known.sum() * entropy[0].numel()).clamp(min=1.0)
+
+
+# The loop -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Run:
+    """One training run: everything that changes from step to step."""
+
+    settings: SlowmoRecipe
+    nets: nn.ModuleDict
+    ema: Ema
+    optimizer: torch.optim.Optimizer
+    rng: np.random.Generator
+    device: torch.device
+    step: int = 0
+    seconds: float = 0.0
+
+
+def networks(settings: SlowmoRecipe) -> nn.ModuleDict:
+    """Both networks, untrained: the classical method."""
+    return nn.ModuleDict(
+        {"flow": FlowNet(settings.network.flow_width), "synthesis": SynthesisNet(settings.network.synthesis_width)}
+    )
+
+
+def start_run(settings: SlowmoRecipe, device: torch.device) -> Run:
+    """A run at step 0; the seed decides the first weights and every crop."""
+    torch.manual_seed(settings.seed)
+    nets = networks(settings).to(device).to(memory_format=torch.channels_last)
+    optimizer = torch.optim.AdamW(
+        nets.parameters(), lr=settings.schedule.learning_rate, betas=(0.9, 0.99), weight_decay=1e-4, foreach=True
+    )
+    rng = np.random.default_rng([settings.seed, 2])
+    return Run(settings, nets, Ema(nets, settings.schedule.ema), optimizer, rng, device)
+
+
+def progress(run: Run) -> float:
+    """Share of the schedule that is done, 0 to 1: of the steps or of the minutes, whichever is farther."""
+    schedule = run.settings.schedule
+    by_clock = run.seconds / (60 * schedule.minutes) if schedule.minutes else 0.0
+    return min(1.0, max(run.step / schedule.steps, by_clock))
+
+
+def learning_rate(schedule: Schedule, step: int, done: float) -> float:
+    """Rate at `step` with the share `done` behind it: a linear rise, then a cosine fall to a hundredth."""
+    rise = min(1.0, (step + 1) / max(1, schedule.warm_up))
+    return schedule.learning_rate * rise * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * done)))
+
+
+def take_step(run: Run, pool: MomentPool) -> Judged:
+    """One optimizer step."""
+    schedule = run.settings.schedule
+    for group in run.optimizer.param_groups:
+        group["lr"] = learning_rate(schedule, run.step, progress(run))
+    batch = on_device(pool.sample(run.rng, schedule.batch, run.settings.data.real_share), run.device)
+    judged = judge(run.nets["flow"], run.nets["synthesis"], batch, schedule, autocast=True)
+    run.optimizer.zero_grad(set_to_none=True)
+    judged.loss.backward()  # type: ignore[no-untyped-call]
+    nn.utils.clip_grad_norm_(run.nets.parameters(), schedule.gradient_limit)
+    run.optimizer.step()
+    run.ema.update(run.nets)
+    run.step += 1
+    return judged
+
+
+def on_device(batch: Batch, device: torch.device) -> Batch:
+    """The batch with every tensor on `device`."""
+    return Batch(*(getattr(batch, part.name).to(device) for part in dataclasses.fields(Batch)))
+
+
+def train(
+    settings: SlowmoRecipe,
+    pool: MomentPool,
+    out: str,
+    *,
+    device: str = "auto",
+    resume: bool = False,
+    weights: dict[str, Tensor] | None = None,
+    stop: Callable[[], bool] = lambda: False,
+) -> Run:
+    """Run a recipe on `pool` to its end and return the run; its averaged weights are the model.
+
+    `out` takes checkpoint.safetensors and training.csv; `weights` are those of a model to start from. Raises
+    UsageError where `out` holds a run already and `resume` is not set, DiskError, and BipackError where the loss is no
+    longer finite.
+    """
+    path = os.path.join(out, CHECKPOINT)
+    if os.path.exists(path) and not resume:
+        raise UsageError(f"{out} holds a run already. Go on with it by --resume, or give another --out.")
+    os.makedirs(out, exist_ok=True)
+    log.info("%d rendered moments of %d, %.0f MB", pool.count(RENDERED), len(pool), pool.megabytes)
+    run = start_run(settings, pick_device(device))
+    if weights is not None:
+        run.nets.load_state_dict(weights)
+        run.ema = Ema(run.nets, settings.schedule.ema)
+    if resume and os.path.exists(path):
+        _restore(run, path)
+        log.info("going on from step %d", run.step)
+    _loop(run, pool, path, os.path.join(out, LOG), stop)
+    return run
+
+
+def _loop(run: Run, pool: MomentPool, path: str, log_path: str, stop: Callable[[], bool]) -> None:
+    settings = run.settings
+    begun, earlier, saved = time.monotonic(), run.seconds, time.monotonic()
+    if not run.step:
+        _write_row(log_path, _LOG_COLUMNS, fresh=True)
+    losses: list[float] = []
+    errors: list[Tensor] = []
+    while progress(run) < 1.0:
+        judged = take_step(run, pool)
+        losses.append(float(judged.loss.detach()))
+        errors.append(judged.error)
+        run.seconds = earlier + time.monotonic() - begun
+        ends = progress(run) >= 1.0
+        if run.step % settings.log_every == 0 or ends:
+            if not math.isfinite(sum(losses)):
+                raise BipackError(
+                    f"Training diverged: the loss is {losses[-1]} at step {run.step}. "
+                    "Lower schedule.learning_rate in the recipe and start afresh; the last checkpoint was kept."
+                )
+            mean = sum(losses) / len(losses)
+            found = float((-10 * torch.log10(torch.cat(errors) + 1e-10)).mean())
+            rate = float(run.optimizer.param_groups[0]["lr"])
+            log.info("step %d  %.0f%%  loss %.5f  %.2f dB on crops", run.step, 100 * progress(run), mean, found)
+            _write_row(log_path, (run.step, f"{run.seconds / 60:.2f}", f"{mean:.6f}", f"{rate:.3e}", f"{found:.3f}"))
+            losses.clear()
+            errors.clear()
+        if ends or stop() or time.monotonic() - saved > settings.checkpoint_seconds:
+            _save(run, path)
+            saved = time.monotonic()
+            if stop():
+                return
+
+
+def _write_row(path: str, row: tuple[object, ...], fresh: bool = False) -> None:
+    with open(path, "w" if fresh else "a", encoding="utf-8", newline="") as stream:
+        csv.writer(stream, lineterminator="\n").writerow(row)
+
+
+def averaged(run: Run) -> nn.ModuleDict:
+    """Both networks with the moving average of their weights, on the CPU."""
+    nets = networks(run.settings)
+    run.ema.copy_to(nets)
+    return nets.eval()
+
+
+def averaged_from(path: str, settings: SlowmoRecipe) -> nn.ModuleDict:
+    """The finished networks of the checkpoint at `path`, on the CPU."""
+    nets = networks(settings)
+    nets.load_state_dict(checkpoint.load_weights(path))
+    return nets.eval()
+
+
+def _save(run: Run, path: str) -> None:
+    checkpoint.save(
+        path,
+        step=run.step,
+        recipe_digest=recipe.digest(run.settings),
+        model=run.nets,
+        ema=run.ema,
+        optimizers={"adamw": run.optimizer},
+        generators={"crops": run.rng},
+        extra={"seconds": run.seconds},
+    )
+
+
+def _restore(run: Run, path: str) -> None:
+    state = checkpoint.load(path)
+    checkpoint.restore(
+        state,
+        recipe_digest=recipe.digest(run.settings),
+        model=run.nets,
+        ema=run.ema,
+        optimizers={"adamw": run.optimizer},
+        generators={"crops": run.rng},
+    )
+    run.step, run.seconds = state.step, float(state.extra["seconds"])

@@ -1,0 +1,229 @@
+"""Moments with their classical flow, prepared once, so that the training loop only trains.
+
+Two groups: rendered scenes, which come with the truth of every pixel's motion, and moments of real clips, which come
+with the truth of the picture alone. Crops are turned, mirrored, played backwards and recolored as they are drawn.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from bipack import atomic
+from bipack.errors import CorruptInput, UsageError
+from bipack_train import motion_scenes, slowmo_clips
+from bipack_train.slowmo_prior import prior_of
+
+Pixels = NDArray[np.float32]
+RENDERED, REAL = "rendered", "real"
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Crops as tensors on the CPU, channels first."""
+
+    frame0: Tensor
+    frame1: Tensor
+    between: Tensor
+    """(N, 3, side, side), encoded: what is to be found."""
+
+    prior: Tensor
+    """(N, 4, side, side)."""
+
+    time: Tensor
+    """(N, 1, 1, 1)."""
+
+    flow: Tensor
+    """(N, 4, side, side): the true flow; zero where it is not known."""
+
+    seen: Tensor
+    """(N, 2, side, side): 1 where a pixel is seen in the other frame."""
+
+    known: Tensor
+    """(N, 1, 1, 1): 1 where flow and seen are known."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One stored moment, (side, side, channels)."""
+
+    frames: NDArray[np.float16] | NDArray[np.uint8]  # 9 channels: frame 0, frame 1, between
+    prior: NDArray[np.float16]  # 4
+    truth: NDArray[np.float16] | None  # 4
+    seen: NDArray[np.bool_] | None  # 2
+    time: float
+
+
+class MomentPool:
+    """Stored moments by group, and the batches drawn from them."""
+
+    def __init__(self, crop: int) -> None:
+        self.crop = crop
+        self._groups: dict[str, list[Sample]] = {}
+
+    def __len__(self) -> int:
+        return sum(len(samples) for samples in self._groups.values())
+
+    def count(self, group: str) -> int:
+        """Moments in a group."""
+        return len(self._groups.get(group, []))
+
+    @property
+    def megabytes(self) -> float:
+        """Memory of all moments."""
+        stored = [sample for samples in self._groups.values() for sample in samples]
+        return (
+            sum(sample.frames.nbytes + sample.prior.nbytes * (1 + (sample.truth is not None)) for sample in stored)
+            / 1e6
+        )
+
+    def add_rendered(self, moving: motion_scenes.Moving) -> None:
+        """Add a rendered moment with its truth."""
+        truth = np.concatenate([moving.flow01, moving.flow10], axis=2).astype(np.float16)
+        seen = np.stack([moving.seen0, moving.seen1], axis=2)
+        frames = (moving.frame0, moving.frame1, moving.between)
+        self._add(RENDERED, frames, prior_of(*frames[:2]), truth, seen, moving.time)
+
+    def add_real(self, frames: tuple[Pixels, Pixels, Pixels], prior: Pixels, time: float) -> None:
+        """Add a crop of a real moment; `prior` was computed on the whole frames."""
+        self._add(REAL, frames, prior, None, None, time)
+
+    def _add(
+        self,
+        group: str,
+        frames: tuple[Pixels, Pixels, Pixels],
+        prior: Pixels,
+        truth: NDArray[np.float16] | None,
+        seen: NDArray[np.bool_] | None,
+        time: float,
+    ) -> None:
+        together = np.concatenate(frames, axis=2)
+        if min(together.shape[:2]) < self.crop:
+            raise UsageError(
+                f"A moment of {together.shape[1]}x{together.shape[0]} is smaller than a crop, {self.crop}."
+            )
+        bright = bool(together.max() > 1.0)
+        stored = together.astype(np.float16) if bright else np.round(np.clip(together, 0, 1) * 255).astype(np.uint8)
+        self._groups.setdefault(group, []).append(Sample(stored, prior.astype(np.float16), truth, seen, time))
+
+    def sample(self, rng: np.random.Generator, batch: int, real_share: float) -> Batch:
+        """Draw augmented crops; about `real_share` of them from real clips where both groups are there."""
+        drawn = []
+        for _ in range(batch):
+            wanted = REAL if rng.random() < real_share else RENDERED
+            samples = self._groups.get(wanted) or next(iter(self._groups.values()))
+            drawn.append(_crop(samples[int(rng.integers(len(samples)))], rng, self.crop))
+        return Batch(*(torch.from_numpy(np.stack(parts)) for parts in zip(*drawn, strict=True)))
+
+    def save(self, path: str) -> None:
+        """Write the pool as one file, so that a later run starts at once. Raises DiskError."""
+        arrays = {}
+        for group, samples in self._groups.items():
+            for index, sample in enumerate(samples):
+                for field in fields(Sample):
+                    value = getattr(sample, field.name)
+                    if value is not None:
+                        arrays[f"{group}/{index}/{field.name}"] = np.asarray(value)
+        stream = io.BytesIO()
+        np.savez(stream, **arrays)
+        atomic.write_bytes(path, stream.getvalue())
+
+    @classmethod
+    def load(cls, path: str, crop: int) -> MomentPool:
+        """Read what `save` wrote. Raises CorruptInput."""
+        pool = cls(crop)
+        found: dict[tuple[str, int], dict[str, NDArray]] = {}  # type: ignore[type-arg]
+        try:
+            with np.load(path, allow_pickle=False) as stored:
+                for name in stored.files:
+                    group, index, part = name.split("/")
+                    found.setdefault((group, int(index)), {})[part] = stored[name]
+        except (OSError, ValueError) as error:
+            raise CorruptInput(f"Pool {path} cannot be read ({error}). Delete it, and it is made again.") from error
+        for (group, _), parts in sorted(found.items(), key=lambda entry: entry[0]):
+            sample = Sample(
+                parts["frames"], parts["prior"], parts.get("truth"), parts.get("seen"), float(parts["time"])
+            )
+            pool._groups.setdefault(group, []).append(sample)
+        return pool
+
+
+def _crop(sample: Sample, rng: np.random.Generator, side: int) -> tuple[NDArray[np.float32], ...]:
+    """One augmented crop, as the fields of a Batch without the first axis."""
+    height, width = sample.frames.shape[:2]
+    top, left = int(rng.integers(0, height - side + 1)), int(rng.integers(0, width - side + 1))
+    window = (slice(top, top + side), slice(left, left + side))
+    frames = sample.frames[window].astype(np.float32)
+    if sample.frames.dtype == np.uint8:
+        frames /= np.float32(255)
+    known = sample.truth is not None and sample.seen is not None
+    flows = [sample.prior[window].astype(np.float32)]
+    flows.append(sample.truth[window].astype(np.float32) if sample.truth is not None else np.zeros_like(flows[0]))
+    shape = (side, side, 2)
+    seen = sample.seen[window].astype(np.float32) if sample.seen is not None else np.ones(shape, np.float32)
+    time = sample.time
+    if rng.random() < 0.5:  # played backwards
+        frames = frames[:, :, [3, 4, 5, 0, 1, 2, 6, 7, 8]]
+        flows, seen, time = [flow[:, :, [2, 3, 0, 1]] for flow in flows], seen[:, :, ::-1], 1 - time
+    if rng.random() < 0.5:  # mirrored
+        frames, seen = frames[:, ::-1], seen[:, ::-1]
+        flows = [flow[:, ::-1] * np.array([-1, 1, -1, 1], np.float32) for flow in flows]
+    if rng.random() < 0.5:  # upside down
+        frames, seen = frames[::-1], seen[::-1]
+        flows = [flow[::-1] * np.array([1, -1, 1, -1], np.float32) for flow in flows]
+    if rng.random() < 0.5:  # x and y change places
+        frames, seen = frames.transpose(1, 0, 2), seen.transpose(1, 0, 2)
+        flows = [flow.transpose(1, 0, 2)[:, :, [1, 0, 3, 2]] for flow in flows]
+    frames = frames.reshape(side, side, 3, 3)
+    if rng.random() < 0.5:
+        frames = frames[:, :, :, rng.permutation(3)]
+    if rng.random() < 0.5:
+        frames = frames * np.float32(rng.uniform(0.6, 1.15))
+    planes = np.ascontiguousarray(frames.transpose(2, 3, 0, 1), np.float32)
+    prior, truth = (np.ascontiguousarray(flow.transpose(2, 0, 1), np.float32) for flow in flows)
+    scalar = np.ones((1, 1, 1), np.float32)
+    visible = np.ascontiguousarray(seen.transpose(2, 0, 1), np.float32)
+    return (*planes, prior, scalar * np.float32(time), truth, visible, scalar * np.float32(known))
+
+
+def crops_of(
+    clip: slowmo_clips.Clip, skip: int, pairs: int, per_pair: int, side: int, rng: np.random.Generator
+) -> Iterator[tuple[tuple[Pixels, Pixels, Pixels], Pixels, float]]:
+    """Crops of `pairs` random moments of a clip, `skip` frames apart, chosen where something moves.
+
+    Yields (frame 0, frame 1, between), the prior and the time; the prior is computed on whole frames, as in use.
+    """
+    moments: Sequence[slowmo_clips.Between] = list(clip.moments(skip))
+    if not moments:
+        return
+    for index in rng.choice(len(moments), min(pairs, len(moments)), replace=False):
+        moment = moments[int(index)]
+        if rng.random() < 0.5:  # the halfway frame is the surest, the others teach the time
+            moment = dataclasses.replace(moment, middle=int(rng.integers(moment.first + 1, moment.second)))
+        frames = (clip[moment.first], clip[moment.second], clip[moment.middle])
+        height, width = frames[0].shape[:2]
+        if min(height, width) < side:
+            raise UsageError(f"Clip {clip.name} is {width}x{height}; crops of {side} pixels do not fit into it.")
+        prior = prior_of(frames[0], frames[1])
+        change = np.abs(frames[0] - frames[1]).mean(axis=2) + 0.02 * np.hypot(prior[:, :, 0], prior[:, :, 1])
+        for _ in range(per_pair):
+            places = [
+                (int(rng.integers(0, height - side + 1)), int(rng.integers(0, width - side + 1))) for _ in range(3)
+            ]
+            amounts = [float(change[top : top + side, left : left + side].mean()) for top, left in places]
+            top, left = places[int(np.argmax(amounts))]
+            window = (slice(top, top + side), slice(left, left + side))
+            yield (frames[0][window], frames[1][window], frames[2][window]), prior[window], moment.time
+
+
+def default_path(out: str) -> str:
+    """Where a run keeps its pool."""
+    return os.path.join(out, "pool", "moments.npz")

@@ -1,0 +1,441 @@
+"""The inpaint trainer: what its recipe may say, and the loop.
+
+The network sees pictures in the encoding of the worker. In part of the batches it starts from its own result at half
+the size, enlarged, which is how the worker fills large holes. Holes are narrow at first and widen: with wide ones from
+the beginning nothing at all was learned in the first thousands of crops. The error is counted in the hole alone.
+"""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import logging
+import math
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from bipack.card import Source
+from bipack.errors import BipackError, UsageError
+from bipack_train import checkpoint, inpaint_masks, muon, pictures, recipe
+from bipack_train.ema import Ema
+from bipack_train.inpaint_pool import InpaintPool
+from bipack_train.models.inpaint import InpaintNet, smooth_fill
+from bipack_train.superres import pick_device
+
+log = logging.getLogger(__name__)
+
+KIND = "inpaint"
+CHECKPOINT = "checkpoint" + checkpoint.SUFFIX
+LOG = "training.csv"
+_LOG_COLUMNS = ("step", "minutes", "loss", "learning_rate", "validation_psnr", "validation_smooth")
+_VALIDATION_SIDE = 256
+_FIRST_WIDTH = 8.0
+_FLOOR = 2e-4
+"""Squared error below which nothing more is gained."""
+
+_ENDS = ("stem", "change")
+
+
+@dataclass(frozen=True)
+class Data:
+    """What is learned from. Folders are relative to the data folder."""
+
+    photos: tuple[str, ...] = ("photos", "textures")
+    """Folders of photographs."""
+
+    panoramas: str = "hdri"
+    """Folder of scene-linear EXR panoramas; empty for none."""
+
+    drawn: int = 160
+    """Pictures drawn by the seed."""
+
+    drawn_size: int = 256
+    """Their side in pixels."""
+
+    shares: tuple[float, float, float] = (0.78, 0.12, 0.10)
+    """How often crops come from photographs, drawn pictures and panoramas."""
+
+    held_out: tuple[str, ...] = ()
+    """Files (relative to the data folder) that are never trained on: the test list of the card's scores."""
+
+    validation: tuple[str, ...] = ()
+    """Files that are never trained on and whose PSNR the log shows while training runs."""
+
+    exclude: tuple[str, ...] = ()
+    """Files that are left out for what they are."""
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long, how fast. All marks are counted in optimizer steps."""
+
+    steps: int = 7500
+    batch: int = 12
+    patch: int = 128
+    """Side of a crop, a multiple of 128."""
+
+    learning_rate: float = 3e-3
+    weight_decay: float = 0.01
+    warm_up: int = 100
+    decay_from: int = 3500
+    """Step from which the rate falls along a cosine to zero at the last step."""
+
+    narrow_until: int = 1200
+    """Steps over which holes widen from 8 pixels to `widest`: what is behind a wire is learned first."""
+
+    widest: float = 28.0
+    """Pixels; the worker shrinks the picture until its hole is that narrow."""
+
+    guided: float = 0.4
+    """Share of the steps, after `narrow_until`, that start from the network's own result at half the size."""
+
+    gradient_limit: float = 1.0
+    ema: float = 0.998
+
+
+@dataclass(frozen=True)
+class InpaintRecipe:
+    """A whole inpaint recipe (kind = "inpaint")."""
+
+    name: str
+    title: str
+    version: str
+    purpose: str
+    seed: int = 1
+    data: Data = field(default_factory=Data)
+    schedule: Schedule = field(default_factory=Schedule)
+    checkpoint_seconds: float = field(default=60.0, metadata=recipe.VOLATILE)
+    log_every: int = field(default=100, metadata=recipe.VOLATILE)
+    validate_every: int = field(default=1000, metadata=recipe.VOLATILE)
+    limits: tuple[str, ...] = field(default=(), metadata=recipe.VOLATILE)
+    """Sentences for the card: what the model cannot do."""
+
+    sources: tuple[Source, ...] = field(default=(), metadata=recipe.VOLATILE)
+    """Where the pictures come from and under which licences, for the card."""
+
+
+def load_recipe(path: str) -> InpaintRecipe:
+    """Read and check an inpaint recipe. Raises MissingInput, UsageError."""
+    settings = recipe.load(path, InpaintRecipe, KIND)
+    schedule = settings.schedule
+    if schedule.patch % 128 or schedule.patch < 128:
+        raise UsageError(f"Recipe {path}: schedule.patch is {schedule.patch}; a multiple of 128 is needed.")
+    if not 0 < schedule.warm_up < schedule.decay_from < schedule.steps:
+        raise UsageError(f"Recipe {path}: schedule needs 0 < warm_up < decay_from < steps.")
+    return settings
+
+
+def shortened(settings: InpaintRecipe, steps: int) -> InpaintRecipe:
+    """The same recipe with its whole schedule scaled to `steps`: for trials and tests."""
+    share = steps / settings.schedule.steps
+    marks = {
+        name: max(1, round(getattr(settings.schedule, name) * share))
+        for name in ("warm_up", "decay_from", "narrow_until")
+    }
+    return dataclasses.replace(settings, schedule=dataclasses.replace(settings.schedule, steps=steps, **marks))
+
+
+# Pictures -----------------------------------------------------------------------------------------------------------
+
+
+def fill_pool(settings: InpaintRecipe, folder: str) -> InpaintPool:
+    """Read and draw all training pictures. Raises MissingInput, CorruptInput, UsageError."""
+    data = settings.data
+    pool = InpaintPool(settings.schedule.patch)
+    away = {os.path.normpath(name) for name in (*data.held_out, *data.validation, *data.exclude)}
+    for photos in data.photos:
+        for name in pictures.list_files(os.path.join(folder, photos), pictures.PHOTO_SUFFIXES):
+            if os.path.normpath(os.path.join(photos, name)) not in away:
+                pool.add_sizes("photos", pictures.original(os.path.join(folder, photos, name)))
+    for index in range(data.drawn):
+        drawn = pictures.draw(settings.seed, index, data.drawn_size)
+        pool.add("drawn", drawn.pixels, drawn.hdr)
+    rng = np.random.default_rng([settings.seed, 1])
+    if data.panoramas:
+        for name in pictures.list_files(os.path.join(folder, data.panoramas), (".exr",)):
+            if os.path.normpath(os.path.join(data.panoramas, name)) in away:
+                continue
+            linear = pictures.read_panorama(os.path.join(folder, data.panoramas, name))
+            if max(linear.shape[:2]) <= 2048:
+                pool.add("panoramas", pictures.exposed(linear, float(rng.uniform(-1, 3))), hdr=True)
+    pool.finish(dict(zip(("photos", "drawn", "panoramas"), data.shares, strict=True)))
+    return pool
+
+
+@dataclass(frozen=True)
+class ValidationPicture:
+    """One picture that training is watched on."""
+
+    truth: Tensor  # (1, 3, side, side)
+    known: Tensor  # (1, 1, side, side)
+
+
+def validation_pictures(settings: InpaintRecipe, folder: str) -> list[ValidationPicture]:
+    """The middle of each picture of the validation list with a free-form hole of 20 %."""
+    watched = []
+    for index, name in enumerate(settings.data.validation):
+        pixels = pictures.original(os.path.join(folder, name))
+        height, width = pixels.shape[:2]
+        side = min(_VALIDATION_SIDE, height, width) // 32 * 32
+        top, left = (height - side) // 2, (width - side) // 2
+        rng = np.random.default_rng([settings.seed, 3, index])
+        hole = inpaint_masks.of_kind(rng, inpaint_masks.free_form, side, settings.schedule.widest, 0.2)
+        truth = torch.from_numpy(np.ascontiguousarray(pixels[top : top + side, left : left + side].transpose(2, 0, 1)))
+        watched.append(ValidationPicture(truth[None], torch.from_numpy(~hole[None, None]).float()))
+    return watched
+
+
+@torch.no_grad()
+def validate(net: InpaintNet, watched: list[ValidationPicture], device: torch.device) -> tuple[float, float]:
+    """Mean PSNR in the holes, in dB: of `net`, and of the smooth fill that it starts from."""
+    scores = []
+    for picture in watched:
+        truth, known = picture.truth.to(device), picture.known.to(device)
+        start = smooth_fill(truth, known)
+        hole = (known == 0).expand_as(truth)
+        scores.append([_psnr(result[hole], truth[hole]) for result in (net(start, known), start)])
+    found = np.mean(scores, axis=0) if scores else np.zeros(2)
+    return float(found[0]), float(found[1])
+
+
+def _psnr(result: Tensor, truth: Tensor) -> float:
+    return -10 * math.log10(max(float((result - truth).square().mean()), 1e-10))
+
+
+# The loop -----------------------------------------------------------------------------------------------------------
+
+
+def learning_rate(schedule: Schedule, step: int) -> float:
+    """Rate at `step` (from 0): a linear rise, a constant stretch, a cosine fall to zero."""
+    if step < schedule.warm_up:
+        return schedule.learning_rate * (step + 1) / schedule.warm_up
+    if step < schedule.decay_from:
+        return schedule.learning_rate
+    done = (step - schedule.decay_from) / (schedule.steps - schedule.decay_from)
+    return schedule.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
+
+
+def widest_at(schedule: Schedule, step: int) -> float:
+    """Width of the widest holes at `step`, in pixels."""
+    return _FIRST_WIDTH + (schedule.widest - _FIRST_WIDTH) * min(1.0, step / schedule.narrow_until)
+
+
+def loss_of(result: Tensor, truth: Tensor, known: Tensor) -> Tensor:
+    """Mean over the pictures (N, 3, H, W) of the error in the hole in nepers: what a mean of PSNRs is made of.
+
+    Without the logarithm the pictures whose holes nobody can guess would drown those from which there is something to
+    learn. Each picture is divided by its brightest value where that is above 1.
+    """
+    peak = truth.amax(dim=(1, 2, 3), keepdim=True).clamp(min=1.0)
+    hole = 1 - known
+    squared = ((result - truth) / peak * hole).square().sum(dim=(1, 2, 3))
+    return 0.5 * torch.log(squared / (3 * hole.sum(dim=(1, 2, 3))).clamp(min=1.0) + _FLOOR).mean()
+
+
+@dataclass
+class Run:
+    """One training run: everything that changes from step to step."""
+
+    settings: InpaintRecipe
+    net: InpaintNet
+    ema: Ema
+    optimizer: torch.optim.Optimizer
+    rng: np.random.Generator
+    device: torch.device
+    step: int = 0
+    seconds: float = 0.0
+
+
+def start_run(settings: InpaintRecipe, device: torch.device) -> Run:
+    """A run at step 0; the seed decides the first weights and every crop."""
+    torch.manual_seed(settings.seed)
+    net = InpaintNet().to(device).to(memory_format=torch.channels_last)
+    optimizer = muon.of_net(net, _ENDS, settings.schedule.learning_rate, settings.schedule.weight_decay)
+    ema = Ema(net, settings.schedule.ema)
+    return Run(settings, net, ema, optimizer, np.random.default_rng([settings.seed, 2]), device)
+
+
+def take_step(run: Run, pool: InpaintPool) -> Tensor:
+    """One optimizer step; the loss is returned as a tensor so that nothing has to wait for it."""
+    schedule = run.settings.schedule
+    guided = run.rng.random() < schedule.guided and run.step >= schedule.narrow_until
+    halvings = int(run.rng.integers(1, 3)) if guided else 0
+    crops, holes = pool.sample(run.rng, schedule.batch, widest_at(schedule, run.step) * 2**halvings)
+    truth, known = _to_device(crops, run.device), 1 - _to_device(holes, run.device)
+    for group in run.optimizer.param_groups:
+        group["lr"] = learning_rate(schedule, run.step)
+    with torch.autocast(run.device.type, torch.bfloat16):
+        start = coarse_start(run.net, truth, known, halvings)
+        result = run.net(start, known)
+    loss = loss_of(result, truth, known)
+    run.optimizer.zero_grad(set_to_none=True)
+    loss.backward()  # type: ignore[no-untyped-call]
+    nn.utils.clip_grad_norm_(run.net.parameters(), schedule.gradient_limit)
+    run.optimizer.step()
+    run.ema.update(run.net)
+    run.step += 1
+    return loss.detach()
+
+
+@torch.no_grad()
+def coarse_start(net: InpaintNet, picture: Tensor, known: Tensor, halvings: int) -> Tensor:
+    """Where a pass starts from: a smooth fill, or with `halvings` the result of the pass at half the size, enlarged."""
+    if not halvings:
+        return smooth_fill(picture, known)
+    weight = functional.avg_pool2d(known, 2)
+    small = functional.avg_pool2d(picture * known, 2) / weight.clamp(min=1e-6)
+    small_known = (weight > 0).to(picture.dtype)
+    filled = net(coarse_start(net, small, small_known, halvings - 1), small_known)
+    filled = torch.where(small_known > 0, small, filled)
+    large = functional.interpolate(filled, scale_factor=2.0, mode="bilinear", align_corners=False)
+    return torch.where(known > 0, picture, large)
+
+
+def _to_device(pixels: pictures.Pixels, device: torch.device) -> Tensor:
+    """(N, H, W, C) to a channels-last (N, C, H, W) tensor."""
+    return torch.from_numpy(pixels).to(device, non_blocking=True).permute(0, 3, 1, 2)
+
+
+def train(
+    settings: InpaintRecipe,
+    folder: str,
+    out: str,
+    *,
+    device: str = "auto",
+    resume: bool = False,
+    stop: Callable[[], bool] = lambda: False,
+) -> Run:
+    """Run a recipe to its last step and return the run; its averaged weights are the model.
+
+    `folder` holds the pictures, `out` takes checkpoint.safetensors and training.csv. `stop` is asked after each step;
+    where it says yes, a checkpoint is written and the run returned as it is. Raises UsageError where `out` holds a
+    run already and `resume` is not set, DiskError, MissingInput, and BipackError where the loss is no longer finite.
+    """
+    path = os.path.join(out, CHECKPOINT)
+    if os.path.exists(path) and not resume:
+        raise UsageError(f"{out} holds a run already. Go on with it by --resume, or give another --out.")
+    pool = fill_pool(settings, folder)
+    watched = validation_pictures(settings, folder)
+    log.info("%d pictures, %.0f MB, %d watched", len(pool), pool.megabytes, len(watched))
+    run = start_run(settings, pick_device(device))
+    if resume and os.path.exists(path):
+        _restore(run, path)
+        log.info("going on from step %d", run.step)
+    _loop(run, pool, watched, path, _LogFile(os.path.join(out, LOG), run.step), stop)
+    return run
+
+
+def _loop(
+    run: Run,
+    pool: InpaintPool,
+    watched: list[ValidationPicture],
+    path: str,
+    rows: _LogFile,
+    stop: Callable[[], bool],
+) -> None:
+    settings, schedule = run.settings, run.settings.schedule
+    begun, earlier, saved = time.monotonic(), run.seconds, time.monotonic()
+    losses: list[Tensor] = []
+    while run.step < schedule.steps:
+        losses.append(take_step(run, pool))
+        run.seconds = earlier + time.monotonic() - begun
+        last = run.step == schedule.steps
+        if run.step % settings.log_every == 0 or last:
+            loss = _finite(float(torch.stack(losses).mean()), run.step)
+            losses.clear()
+            check = watched and (run.step % settings.validate_every == 0 or last)
+            score = validate(averaged(run), watched, run.device) if check else None
+            rows.add(run.step, run.seconds, loss, learning_rate(schedule, run.step - 1), score)
+            _say(run, loss, score)
+        stopping = stop()
+        if last or stopping or time.monotonic() - saved > settings.checkpoint_seconds:
+            _save(run, path)
+            saved = time.monotonic()
+        if stopping:
+            return
+
+
+def averaged(run: Run) -> InpaintNet:
+    """The network with the moving average of its weights, on the run's device."""
+    net = InpaintNet().to(run.device)
+    run.ema.copy_to(net)
+    return net.eval()
+
+
+def _finite(loss: float, step: int) -> float:
+    if not math.isfinite(loss):
+        raise BipackError(
+            f"Training diverged: the loss is {loss} at step {step}. "
+            "Lower schedule.learning_rate in the recipe and start afresh; the last checkpoint was kept."
+        )
+    return loss
+
+
+def _say(run: Run, loss: float, score: tuple[float, float] | None) -> None:
+    left = run.seconds / run.step * (run.settings.schedule.steps - run.step) / 60
+    figures = f"step {run.step}/{run.settings.schedule.steps}  loss {loss:.5f}  {left:.0f} min left"
+    if score:
+        figures += f"  PSNR {score[0]:.2f} dB ({score[0] - score[1]:+.2f} over the smooth fill)"
+    log.info("%s", figures)
+
+
+def _save(run: Run, path: str) -> None:
+    checkpoint.save(
+        path,
+        step=run.step,
+        recipe_digest=recipe.digest(run.settings),
+        model=run.net,
+        ema=run.ema,
+        optimizers={"muon": run.optimizer},
+        generators={"crops": run.rng},
+        extra={"seconds": run.seconds},
+    )
+
+
+def _restore(run: Run, path: str) -> None:
+    state = checkpoint.load(path)
+    checkpoint.restore(
+        state,
+        recipe_digest=recipe.digest(run.settings),
+        model=run.net,
+        ema=run.ema,
+        optimizers={"muon": run.optimizer},
+        generators={"crops": run.rng},
+    )
+    run.step, run.seconds = state.step, float(state.extra["seconds"])
+
+
+def averaged_from(path: str, settings: InpaintRecipe) -> InpaintNet:
+    """The finished network of the checkpoint at `path`, on the CPU."""
+    run = start_run(settings, torch.device("cpu"))
+    _restore(run, path)
+    return averaged(run)
+
+
+class _LogFile:
+    """The CSV beside the checkpoint; rows later than the step that a run goes on from are dropped."""
+
+    def __init__(self, path: str, step: int) -> None:
+        self._path = path
+        kept: list[list[str]] = []
+        if step and os.path.exists(path):
+            with open(path, encoding="utf-8", newline="") as stream:
+                kept = [row for row in csv.reader(stream) if row and row[0].isdigit() and int(row[0]) <= step]
+        os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
+        with open(path, "w", encoding="utf-8", newline="") as stream:
+            csv.writer(stream, lineterminator="\n").writerows([list(_LOG_COLUMNS), *kept])
+
+    def add(self, step: int, seconds: float, loss: float, rate: float, score: tuple[float, float] | None) -> None:
+        """Append one row; the last two columns stay empty where nothing was validated."""
+        tail = tuple(f"{value:.3f}" for value in score) if score else ("", "")
+        with open(self._path, "a", encoding="utf-8", newline="") as stream:
+            csv.writer(stream, lineterminator="\n").writerow(
+                [step, f"{seconds / 60:.2f}", f"{loss:.6f}", f"{rate:.3e}", *tail]
+            )

@@ -1,0 +1,151 @@
+"""The inpaint network: a smooth fill of the hole, and what a wide U-Net adds to it.
+
+The smooth fill is made by the graph itself: averages of the known pixels go down a pyramid, and on the way up every
+unknown cell takes the value of the cell below it and is relaxed a little. The network then only has to say how the
+picture differs from its smoothest continuation, which is what makes a small one learn quickly.
+
+It may also be given a fill to start from, in the hole of the plate itself (`guided` = 1). That is how large holes are
+filled from coarse to fine: solved at a small size, enlarged, and solved again with that as the start.
+
+The U-Net works on 2x2 blocks put into channels and on four levels below; dilated convolutions on the two lowest see
+several hundred pixels to each side. There is no normalisation over space and no pooling to a fixed size.
+"""
+
+from __future__ import annotations
+
+import copy
+import itertools
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from bipack_train.models.paintfix import MIDDLE
+
+LEVELS = 5
+"""Halvings down to the lowest level; height and width are multiples of 2 ** LEVELS."""
+
+_SPREADS = 6
+"""Steps by which the smooth fill grows beyond its pyramid: 32 pixels each."""
+
+_RELAXATIONS = 2
+_TINY = 1e-6
+
+
+WIDTHS = (32, 48, 64, 96, 96)
+"""Channels at 1/2, 1/4, 1/8, 1/16 and 1/32 of the size."""
+
+_ENCODER = ((1,), (1, 1), (1, 2), (1, 2, 4), (1, 2))
+"""Dilations of the blocks on the way down, per level."""
+
+
+class DilatedBlock(nn.Module):
+    """A residual block whose first convolution reaches `dilation` cells to each side."""
+
+    def __init__(self, width: int, dilation: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(width, width, 3, padding=dilation, dilation=dilation)
+        self.second = nn.Conv2d(width, width, 3, padding=1)
+        for convolution, gain in ((self.first, 1.0), (self.second, 0.2)):
+            nn.init.kaiming_normal_(convolution.weight, 0.1)
+            convolution.weight.data *= gain
+            nn.init.zeros_(cast(Tensor, convolution.bias))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(N, width, H, W) to the same."""
+        inner = self.first(functional.leaky_relu(features, 0.1))
+        return features + cast(Tensor, self.second(functional.leaky_relu(inner, 0.1)))
+
+
+def _row(width: int, dilations: tuple[int, ...]) -> nn.Sequential:
+    return nn.Sequential(*(DilatedBlock(width, dilation) for dilation in dilations))
+
+
+def _box(values: Tensor) -> Tensor:
+    """Mean of 3x3 cells; beyond the border the border cell stands in."""
+    return functional.avg_pool2d(functional.pad(values, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
+
+
+def _doubled(values: Tensor) -> Tensor:
+    return functional.interpolate(values, scale_factor=2.0, mode="bilinear", align_corners=False)
+
+
+def smooth_fill(picture: Tensor, known: Tensor) -> Tensor:
+    """`picture` (N, 3, H, W) where `known` (N, 1, H, W) is 1, continued smoothly where it is 0.
+
+    Height and width are multiples of 2 ** LEVELS. What is in the hole has no influence.
+    """
+    seen = torch.where(known > 0, picture, torch.zeros_like(picture))
+    stack = [(seen, known)]
+    for _ in range(LEVELS):
+        stack.append(tuple(functional.avg_pool2d(values, 2) for values in stack[-1]))  # type: ignore[arg-type]
+    values, weight = stack[-1]
+    for _ in range(_SPREADS):
+        empty = weight <= 0
+        values, weight = torch.where(empty, _box(values), values), torch.where(empty, _box(weight), weight)
+    filled = (values + _TINY * MIDDLE) / (weight + _TINY)
+    for values, weight in reversed(stack[:-1]):
+        start, there = _doubled(filled), weight > 0
+        mean = values / (weight + _TINY)
+        filled = torch.where(there, mean, start)
+        for _ in range(_RELAXATIONS):
+            filled = torch.where(there, mean, _box(filled))
+    return torch.where(known > 0, picture, filled)
+
+
+class InpaintNet(nn.Module):
+    """A start and where it is known in, the finished picture out; both encoded, of any range."""
+
+    def __init__(self, widths: tuple[int, ...] = WIDTHS) -> None:
+        super().__init__()
+        self.widths = widths
+        self.stem = nn.Conv2d(16, widths[0], 3, padding=1)
+        steps = list(itertools.pairwise(widths))
+        self.encoder = nn.ModuleList(_row(width, row) for width, row in zip(widths, _ENCODER, strict=True))
+        self.down = nn.ModuleList(nn.Conv2d(fine, coarse, 2, stride=2) for fine, coarse in steps)
+        self.up = nn.ModuleList(nn.Conv2d(coarse, fine * 4, 1) for fine, coarse in steps)
+        self.decoder = nn.ModuleList(_row(width, (1,)) for width in widths[:-1])
+        self.change = nn.Conv2d(widths[0], 12, 3, padding=1)
+        self.change.weight.data *= 0.1
+        nn.init.zeros_(cast(Tensor, self.change.bias))
+
+    def forward(self, start: Tensor, known: Tensor) -> Tensor:
+        """`start` (N, 3, H, W) and `known` (N, 1, H, W), 1 where the start is true, to the picture (N, 3, H, W)."""
+        seen = torch.cat([start - MIDDLE, known - MIDDLE], 1).to(self.stem.weight.dtype)
+        features = self.stem(functional.pixel_unshuffle(seen, 2))
+        skipped: list[Tensor] = []
+        for level, blocks in enumerate(self.encoder):
+            features = blocks(features if level == 0 else self.down[level - 1](features))
+            skipped.append(features)
+        for level in reversed(range(len(self.decoder))):
+            features = skipped[level] + functional.pixel_shuffle(self.up[level](features), 2)
+            features = self.decoder[level](features)
+        features = functional.leaky_relu(features, 0.1)
+        return start + functional.pixel_shuffle(self.change(features), 2).float()
+
+
+class Inpaint(nn.Module):
+    """What is exported: plate, matte and whether the hole of the plate is a start; the finished picture out."""
+
+    def __init__(self, net: InpaintNet) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, plate: Tensor, matte: Tensor, guided: Tensor) -> Tensor:
+        """(N, 3, H, W), (N, 1, H, W) 0..1 and (1,) to (N, 3, H, W).
+
+        The hole is wherever the matte is above 0; the result is laid in by the matte, and where that is 0 the plate
+        passes through bit for bit.
+        """
+        known = (matte <= 0).to(plate.dtype)
+        smooth = smooth_fill(plate, known)
+        start = torch.where(guided > 0.5, plate, smooth)
+        filled = self.net(start, known)
+        return torch.where(matte > 0, plate + matte.clamp(0.0, 1.0) * (filled - plate), plate)
+
+    def half_twin(self) -> nn.Module:
+        """The same with the U-Net in fp16; pictures and the smooth fill stay float32."""
+        twin = copy.deepcopy(self).eval()
+        twin.net.half()
+        return twin

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from bipack_train.faces.mesh import Floats, Head, Ints
+from bipack_train.faces.mesh import Floats, Head, Ints, Numbers
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +77,7 @@ def lens(head: Head, vertices: Floats, extras: Extras) -> list[Floats]:
 # Meshes ---------------------------------------------------------------------------------------------------------------
 
 
-def ball(center: Floats, radii: Floats, color: Floats, across: int = 20, shine: float = 0.0) -> Piece:
+def ball(center: Numbers, radii: Numbers, color: Numbers, across: int = 20, shine: float = 0.0) -> Piece:
     """An ellipsoid."""
     polar, around = np.linspace(0, np.pi, across // 2 + 1), np.linspace(0, 2 * np.pi, across + 1)
     p, a = np.meshgrid(polar, around, indexing="ij")
@@ -85,7 +85,7 @@ def ball(center: Floats, radii: Floats, color: Floats, across: int = 20, shine: 
     return Piece(*_sheet(grid), _plain(grid, color), shine)
 
 
-def tube(path: Floats, radius: Floats | float, color: Floats, shine: float = 0.0, across: int = 8) -> Piece:
+def tube(path: Numbers, radius: Numbers | float, color: Numbers, shine: float = 0.0, across: int = 8) -> Piece:
     """A round tube along `path` (n, 3) with a radius in cm, or one for each point."""
     along = np.gradient(path, axis=0)
     along /= np.linalg.norm(along, axis=1, keepdims=True) + 1e-9
@@ -99,7 +99,7 @@ def tube(path: Floats, radius: Floats | float, color: Floats, shine: float = 0.0
     return Piece(*_sheet(grid), _plain(grid, color), shine)
 
 
-def _sheet(grid: Floats) -> tuple[Floats, Ints]:
+def _sheet(grid: Numbers) -> tuple[Floats, Ints]:
     rows, columns = grid.shape[:2]
     index = np.arange(rows * columns, dtype=np.int32).reshape(rows, columns)
     a, b, c, d = (part.ravel() for part in (index[:-1, :-1], index[:-1, 1:], index[1:, :-1], index[1:, 1:]))
@@ -107,14 +107,14 @@ def _sheet(grid: Floats) -> tuple[Floats, Ints]:
     return grid.reshape(-1, 3).astype(np.float32), triangles.astype(np.int32)
 
 
-def _plain(grid: Floats, color: Floats) -> Floats:
+def _plain(grid: Numbers, color: Numbers) -> Floats:
     return np.broadcast_to(np.asarray(color, np.float32), (grid.shape[0] * grid.shape[1], 3)).copy()
 
 
 # Things ---------------------------------------------------------------------------------------------------------------
 
 
-def _shoulders(rng: np.random.Generator, color: Floats) -> list[Piece]:
+def _shoulders(rng: np.random.Generator, color: Numbers) -> list[Piece]:
     width, drop = rng.uniform(19, 24), rng.uniform(-4.2, -1.8)
     body = ball(np.array([0, -27.5 - drop, -3.5]), np.array([width, 13.5, 10.5]), color, 40, 0.05 * float(rng.random()))
     stripes = rng.random() < 0.3
@@ -155,7 +155,7 @@ def _rims(rng: np.random.Generator, head: Head, vertices: Floats, kind: str) -> 
         center = np.array([eye[0], eye[1] - drop, front])
         bend = -np.maximum(np.abs(center[0] + x) - gap, 0) * 0.25
         rims.append(np.stack([center[0] + x, center[1] + y, center[2] + bend], 1).astype(np.float32))
-        outer = center + [sign * wide, 0.3 * tall, -0.25 * wide]
+        outer = center + np.array([sign * wide, 0.3 * tall, -0.25 * wide])
         ear = np.array([sign * (np.abs(vertices[head.landmarks[[0, 16]], 0]).max() + 0.7), eye[1] + 0.4, -0.5])
         lines.append(np.linspace(outer, ear, 8))
     left, right = points[0][0] - wide, points[1][0] + wide
@@ -174,7 +174,7 @@ def _glasses(rng: np.random.Generator, head: Head, vertices: Floats, kind: str) 
     if kind == "sun":
         tint = np.clip(rng.random(3) * 0.06, 0.002, 0.1)
         for rim in rims:
-            grid = np.stack([rim, np.broadcast_to(rim.mean(0) + [0, 0, 0.3], rim.shape)])
+            grid = np.stack([rim, np.broadcast_to(rim.mean(0) + np.array([0, 0, 0.3]), rim.shape)])
             made.append(Piece(*_sheet(grid), _plain(grid, tint), 1.5))
     return made
 
@@ -209,9 +209,11 @@ def _hand(rng: np.random.Generator, head: Head, vertices: Floats, skin: Floats, 
     spot = {"mouth": vertices[head.landmarks[57]], "cheek": vertices[head.landmarks[int(rng.choice([3, 13]))]],
             "brow": vertices[head.landmarks[int(rng.choice([18, 25]))]]}[where]  # fmt: skip
     side = float(np.sign(spot[0])) if abs(spot[0]) > 1 else float(rng.choice([-1, 1]))
-    start = spot + [rng.normal(0, 1.5), rng.normal(0, 1.5), rng.uniform(1.3, 3)]
-    wrist = start + [side * rng.uniform(4, 12), -rng.uniform(8, 16), rng.uniform(-2, 5)]
+    start = spot + np.array([rng.normal(0, 1.5), rng.normal(0, 1.5), rng.uniform(1.3, 3)])
+    wrist = start + np.array([side * rng.uniform(4, 12), -rng.uniform(8, 16), rng.uniform(-2, 5)])
     reach = (start - wrist) / np.linalg.norm(start - wrist)
+    # The fingertips come to lie up to 5 cm beyond the spot: most hands cover it, some only touch it.
+    start, wrist = start + reach * (beyond := rng.uniform(-0.5, 5.0)), wrist + reach * beyond
     across = np.cross(reach, [0.0, 0.0, 1.0])
     across /= np.linalg.norm(across) + 1e-6
     made = []
@@ -233,7 +235,7 @@ def _hand(rng: np.random.Generator, head: Head, vertices: Floats, skin: Floats, 
 
 def _microphone(rng: np.random.Generator, head: Head, vertices: Floats) -> list[Piece]:
     mouth = vertices[head.landmarks[57]]
-    place = mouth + [rng.normal(0, 2.5), -rng.uniform(1, 5), rng.uniform(3.5, 8)]
+    place = mouth + np.array([rng.normal(0, 2.5), -rng.uniform(1, 5), rng.uniform(3.5, 8)])
     grey = np.full(3, rng.uniform(0.02, 0.3))
-    handle = np.linspace(place, place + [rng.normal(0, 6), -18, rng.uniform(2, 8)], 8)
+    handle = np.linspace(place, place + np.array([rng.normal(0, 6), -18, rng.uniform(2, 8)]), 8)
     return [ball(place, np.full(3, rng.uniform(1.8, 2.6)), grey, 18, 0.4), tube(handle, 1.2, grey * 0.4, 0.5)]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bipack_train.faces.mesh import Floats, Head, Ints
+from bipack_train.faces.mesh import Floats, Head, Ints, Numbers
 
 STYLES = ("bald", "buzz", "short", "quiff", "side", "fringe", "bob", "long", "curly", "afro", "back", "bun")
 
@@ -188,7 +188,7 @@ def _comb(rng: np.random.Generator, hair: Hair, roots: Floats, out: Floats) -> t
     zero, one = np.zeros_like(x), np.ones_like(x)
     away = np.sign(x - hair.parting)
     crown = _unit(np.stack([x, np.minimum(y - 8.5, 0), z + 3.0], 1))
-    table: dict[str, tuple[Floats, float, float]] = {
+    table: dict[str, tuple[Numbers, float, float]] = {
         "short": (np.stack([0.3 * away, -0.3 * one, 0.5 * one], 1), 0.1, 1.0),
         "quiff": (np.stack([0.15 * away, 0.7 * one, -0.35 * one], 1), 0.05, 1.2),
         "side": (np.stack([0.9 * one * np.sign(hair.parting or 1) * -1, -0.2 * one, 0.35 * one], 1), 0.15, 1.0),
@@ -205,7 +205,7 @@ def _comb(rng: np.random.Generator, hair: Hair, roots: Floats, out: Floats) -> t
     return np.asarray(_unit(comb + rng.normal(0, 0.18, comb.shape) + zero[:, None]), np.float32), weight, stiff
 
 
-def _outside(place: Floats, off: Floats, clear_face: bool, roots: Floats) -> Floats:
+def _outside(place: Numbers, off: Numbers, clear_face: bool, roots: Floats) -> Floats:
     """Push places out of head, neck and shoulders, and off the face to the side where its root lies."""
     offset = (place - _CENTER) / _RADII
     reach = np.linalg.norm(offset, axis=1)
@@ -227,7 +227,7 @@ def _outside(place: Floats, off: Floats, clear_face: bool, roots: Floats) -> Flo
 def _colors(rng: np.random.Generator, color: tuple[float, float, float], count: int) -> Floats:
     """Brighter and darker strands, some with a cast of their own."""
     gain = np.exp(rng.normal(0, 0.28, (count, 1)) + rng.normal(0, 0.05, (count, 3)))
-    return np.clip(np.array(color) * gain, 0.002, 0.95).astype(np.float32)
+    return np.asarray(np.clip(np.array(color) * gain, 0.002, 0.95), np.float32)
 
 
 def _unit(vectors: NDArray[np.floating]) -> Floats:

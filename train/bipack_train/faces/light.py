@@ -13,7 +13,7 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True, eq=False)
 class Light:
-    """Linear light, scaled so that a white wall facing it is about 1. Directions point to the light; +z is the camera."""
+    """Linear light; a white wall facing it is about 1. Directions point to the light; +z is the camera."""
 
     harmonics: Floats
     """(9, 3) radiance in spherical harmonics, already convolved with the cosine and divided by pi."""
@@ -39,7 +39,7 @@ class Light:
 
     def ambient(self, normals: Floats) -> Floats:
         """(n, 3) light of the environment on surfaces with these unit normals (n, 3)."""
-        return np.maximum(_basis(normals) @ self.harmonics, 0).astype(np.float32)
+        return np.asarray(np.maximum(_basis(normals) @ self.harmonics, 0), np.float32)
 
     def reflected(self, directions: Floats) -> Floats:
         """(n, 3) what is seen in these unit directions (n, 3)."""

@@ -17,6 +17,8 @@ from bipack.errors import CorruptInput, MissingInput
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int32]
+Numbers = NDArray[np.floating]
+"""Read only, in any precision."""
 
 SUBSET = os.path.join("faces", "ict_facekit", "ict_facekit_light_subset.npz")
 """Where the mesh lies in the data folder."""

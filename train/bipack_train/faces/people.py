@@ -15,8 +15,9 @@ from bipack_train.faces import mesh
 from bipack_train.faces.extras import Extras
 from bipack_train.faces.hair import STYLES, Hair
 from bipack_train.faces.light import Light
-from bipack_train.faces.mesh import Floats, Head
-from bipack_train.faces.render import Camera, Person, Pose, Rendered, render
+from bipack_train.faces.mesh import Floats, Head, Numbers
+from bipack_train.faces.portrait import Camera, Person, Pose, Rendered
+from bipack_train.faces.render import render
 from bipack_train.faces.skin import Skin, linear
 
 # sRGB: black, browns, chestnut, red, blonds, greys, white.
@@ -172,7 +173,7 @@ class Studio:
 
 
 def studio(data: str, panoramas: str, exclude: Sequence[str] = ()) -> Studio:
-    """Read the mesh and the panoramas from the data folder; `exclude` names files relative to it. Raises MissingInput."""
+    """Read mesh and panoramas from the folder `data`; `exclude` names files relative to it. Raises MissingInput."""
     head = mesh.load(data)
     found: list[Floats] = []
     if panoramas:
@@ -193,6 +194,6 @@ def _small(panorama: Floats) -> Floats:
     return np.asarray(blocks.mean((1, 3)), np.float32)
 
 
-def _triple(values: Floats) -> tuple[float, float, float]:
+def _triple(values: Numbers) -> tuple[float, float, float]:
     red, green, blue = (float(value) for value in np.clip(values, 0.002, 0.9))
     return red, green, blue

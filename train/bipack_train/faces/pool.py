@@ -11,6 +11,7 @@ import logging
 import os
 import time
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +21,7 @@ from bipack.errors import MissingInput
 from bipack.imaging import color
 from bipack_train.faces import people
 from bipack_train.faces.people import Studio
-from bipack_train.faces.render import Rendered
+from bipack_train.faces.portrait import Rendered
 
 log = logging.getLogger(__name__)
 
@@ -110,12 +111,12 @@ def load(folder: str) -> Faces:
     names = sorted(name for name in os.listdir(folder) if name.endswith(".npz")) if os.path.isdir(folder) else []
     if not names:
         raise MissingInput(f"No rendered faces (.npz) in {folder}. Run: bipack-train faces render RECIPE.")
-    parts: dict[str, list[NDArray[np.generic]]] = {}
+    parts: dict[str, list[NDArray[Any]]] = {}
     for name in names:
         with np.load(os.path.join(folder, name)) as stored:
             for key in ("color", "alpha", "labels", "points", "width"):
                 parts.setdefault(key, []).append(stored[key])
-    return Faces(**{key: np.concatenate(values) for key, values in parts.items()})  # type: ignore[arg-type]
+    return Faces(**{key: np.concatenate(values) for key, values in parts.items()})
 
 
 def _write(path: str, faces: Faces) -> None:
@@ -127,4 +128,4 @@ def _write(path: str, faces: Faces) -> None:
 
 
 def _bytes(values: NDArray[np.floating]) -> NDArray[np.uint8]:
-    return np.round(np.clip(values, 0, 1) * 255).astype(np.uint8)
+    return np.asarray(np.round(np.clip(values, 0, 1) * 255), np.uint8)

@@ -53,7 +53,7 @@ class Buffers:
 def rasterise(
     points: Floats, triangles: Ints, height: int, width: int, cull: NDArray[np.bool_] | bool = False
 ) -> Buffers:
-    """Draw triangles (n, 3) of `points` (vertices, 3): x and y in pixels (pixel centres at .5), z the depth, near is small.
+    """Draw triangles (n, 3) of `points` (vertices, 3): x, y in pixels (centres at .5), z the depth, near is small.
 
     Points with a depth of 0 or less lie behind the camera; triangles that touch one are left out, and so are those
     flagged in `cull` (or all, with True) that turn clockwise in the picture (y down): their backs.

@@ -19,6 +19,7 @@ What the regions mean, for labelling by hand too:
 from __future__ import annotations
 
 import functools
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -56,6 +57,7 @@ MIRRORED = tuple(
 """For a picture that is flipped: the region that each becomes."""
 
 Labels = NDArray[np.uint8]
+Value = TypeVar("Value", bound=np.generic)
 
 # The person's right half (left in UV), x and y of the face tile with y down.
 _HALF = {
@@ -191,7 +193,7 @@ def texel(uv: Floats, side: int) -> tuple[Floats, Floats]:
     return uv[:, 0] * side - 0.5, (1 - uv[:, 1]) * side - 0.5
 
 
-def look_up(image: NDArray[np.generic], uv: Floats, nearest: bool = False) -> NDArray[np.generic]:
+def look_up(image: NDArray[Value], uv: Floats, nearest: bool = False) -> NDArray[Value]:
     """Values of a square map at UV (n, 2): (n,) or (n, channels)."""
     if len(uv) == 0:
         return np.zeros((0, *image.shape[2:]), image.dtype)
@@ -199,9 +201,9 @@ def look_up(image: NDArray[np.generic], uv: Floats, nearest: bool = False) -> ND
     # remap takes at most 32767 rows: fold the list into a picture.
     width = 1024
     height = -(-len(uv) // width)
-    folded = np.zeros((2, height * width), np.float32)
-    folded[0, : len(uv)], folded[1, : len(uv)] = column, row
-    folded = folded.reshape(2, height, width)
+    places = np.zeros((2, height * width), np.float32)
+    places[0, : len(uv)], places[1, : len(uv)] = column, row
+    folded = places.reshape(2, height, width)
     method = cv2.INTER_NEAREST if nearest else cv2.INTER_LINEAR
     found = cv2.remap(image, folded[0], folded[1], method, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(found.reshape(height * width, *image.shape[2:])[: len(uv)])

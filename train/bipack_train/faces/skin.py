@@ -194,7 +194,7 @@ def _lid_line(side: int, width: float) -> Floats:
     for line in (((0.312, 0.2815), (0.401, 0.286)), regions.mirrored(((0.312, 0.2815), (0.401, 0.286)))):
         ends = [tuple(int(value * side * 16) for value in point) for point in line]
         cv2.line(canvas, ends[0], ends[1], 1.0, max(1, round(width * side)), cv2.LINE_AA, 4)
-    return np.clip(cv2.GaussianBlur(canvas, (0, 0), width * side * 0.4), 0, 1)
+    return np.asarray(np.clip(cv2.GaussianBlur(canvas, (0, 0), width * side * 0.4), 0, 1), np.float32)
 
 
 def _spots(rng: np.random.Generator, side: int, count: int, least: float, most: float) -> Floats:
@@ -297,7 +297,7 @@ def _years(skin: Skin, side: int, masks: dict[str, Floats]) -> tuple[Floats, Flo
     return height.astype(np.float32), np.asarray(tint, np.float32)
 
 
-def _groove(canvas: Floats, line: Floats, depth: float) -> None:
+def _groove(canvas: Floats, line: NDArray[np.floating], depth: float) -> None:
     """Add a line (n, 2) in UV that fades at both ends to `canvas`."""
     side = canvas.shape[0]
     points = np.round(line * side * 16).astype(int)
@@ -313,7 +313,7 @@ def _groove(canvas: Floats, line: Floats, depth: float) -> None:
     canvas[window] = np.maximum(canvas[window], stroke[window] * 2.2)
 
 
-def _curve(*points: tuple[float, float]) -> Floats:
+def _curve(*points: tuple[float, float]) -> NDArray[np.floating]:
     """A smooth line through points in UV: a parabola or cubic by their number."""
     place = np.array(points, np.float64)
     knots = np.linspace(0, 1, len(points))
@@ -322,11 +322,11 @@ def _curve(*points: tuple[float, float]) -> Floats:
     return np.stack([np.polyval(np.polyfit(knots, place[:, axis], degree), dense) for axis in range(2)], 1)
 
 
-def _wrinkles(rng: np.random.Generator) -> list[tuple[Floats, float, float]]:
+def _wrinkles(rng: np.random.Generator) -> list[tuple[NDArray[np.floating], float, float]]:
     """(line in UV, depth, width in cm): forehead, frown, crow's feet, bags, nose to mouth, mouth to chin, lip, neck."""
-    lines: list[tuple[Floats, float, float]] = []
+    lines: list[tuple[NDArray[np.floating], float, float]] = []
 
-    def shaken(line: Floats, amount: float = 0.004) -> Floats:
+    def shaken(line: NDArray[np.floating], amount: float = 0.004) -> NDArray[np.floating]:
         shift = rng.normal(0, amount, 2)
         wave = np.sin(np.linspace(0, rng.uniform(4, 12), len(line)) + rng.uniform(0, 6)) * amount * 0.6
         return line + shift + np.stack([np.zeros(len(line)), wave], 1)
@@ -337,7 +337,7 @@ def _wrinkles(rng: np.random.Generator) -> list[tuple[Floats, float, float]]:
                       (0.5 + reach, row + 0.012))  # fmt: skip
         lines.append((shaken(line), float(rng.uniform(0.5, 1.0)), 0.06))
     for mirror in (False, True):
-        side_lines: list[tuple[Floats, float, float]] = []
+        side_lines: list[tuple[NDArray[np.floating], float, float]] = []
         side_lines.append((_curve((0.478, 0.185), (0.474, 0.205), (0.479, 0.235)), float(rng.uniform(0.4, 1)), 0.06))
         for angle in np.linspace(-0.7, 0.75, int(rng.integers(3, 6))):
             length = rng.uniform(0.035, 0.075)

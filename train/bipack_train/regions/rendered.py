@@ -26,8 +26,9 @@ from bipack_train.faces import mesh
 from bipack_train.faces.hair import Hair
 from bipack_train.faces.light import Light
 from bipack_train.faces.mesh import Floats, Head
+from bipack_train.faces.portrait import Camera, Person, Pose, Rendered, rotation
 from bipack_train.faces.regions import INDEX
-from bipack_train.faces.render import Camera, Person, Pose, Rendered, render_ages, rotation
+from bipack_train.faces.render import render_ages
 from bipack_train.faces.skin import Skin
 from bipack_train.pairs import Pair, PairFiles
 from bipack_train.regions.material import LEAST_AREA, RegionPair

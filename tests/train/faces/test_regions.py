@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import numpy as np
+
+from bipack_train.faces import regions
+from bipack_train.faces.regions import INDEX, MIRRORED, REGIONS
+
+
+def test_mirroring_twice_is_where_one_began_and_swaps_left_with_right() -> None:
+    assert [MIRRORED[MIRRORED[index]] for index in range(len(REGIONS))] == list(range(len(REGIONS)))
+    assert MIRRORED[INDEX["eye_l"]] == INDEX["eye_r"] and MIRRORED[INDEX["nose"]] == INDEX["nose"]
+
+
+def test_the_painted_map_is_symmetric_and_holds_every_region_of_the_skin() -> None:
+    labels = regions.face_labels(256)
+    flipped = np.array(MIRRORED, np.uint8)[labels[:, ::-1]]
+    assert (flipped != labels).mean() < 0.004
+    assert set(np.unique(labels)) == set(range(1, len(REGIONS))) - {INDEX["hair"]}
+
+
+def test_left_is_the_persons_own() -> None:
+    labels = regions.face_labels(128)
+    middle = {name: np.nonzero(labels == INDEX[name])[1].mean() for name in ("eye_l", "eye_r", "ear_l", "ear_r")}
+    assert middle["ear_r"] < middle["eye_r"] < 64 < middle["eye_l"] < middle["ear_l"]
+
+
+def test_the_map_looks_the_same_at_every_size() -> None:
+    small, large = regions.face_labels(128), regions.face_labels(512)
+    assert (large[2::4, 2::4] != small).mean() < 0.03
+
+
+def test_a_higher_brow_lies_higher() -> None:
+    low, high = (
+        np.nonzero(regions.face_labels(256, (shift, 0.013)) == INDEX["brow_l"])[0].mean() for shift in (0, 0.02)
+    )
+    assert 3 < low - high < 8
+
+
+def test_looking_up_the_middle_of_a_texel_gives_its_value() -> None:
+    image = np.arange(64, dtype=np.float32).reshape(8, 8)
+    u, v = (np.array([0, 3, 7]) + 0.5) / 8, 1 - (np.array([0, 5, 7]) + 0.5) / 8
+    uv = np.stack([u, v], 1).astype(np.float32)
+    assert np.allclose(regions.look_up(image, uv), [0, 43, 63])
+    labels = image.astype(np.uint8)
+    assert regions.look_up(labels, uv, nearest=True).tolist() == [0, 43, 63]
+    assert regions.look_up(image, uv[:0]).shape == (0,)

@@ -68,13 +68,11 @@ def test_the_same_arguments_give_the_same_pixels() -> None:
 
 @needs_mesh
 def test_a_hand_before_the_mouth_is_no_mouth(ages: list[Rendered]) -> None:
-    bare = ages[0].masks.argmax(0)
     left = []
     for seed in (0, 3):
         covered = render(mesh.load(str(DATA)), Person(), lit(), camera=SMALL, extras=Extras(seed=seed, hand="mouth"))
-        labels = covered.masks.argmax(0)
         # All that the hand and the clothes hide is background, never another region.
-        assert not labels[labels != bare].any()
+        assert (covered.masks[1:] <= ages[0].masks[1:] + 1e-6).all()
         left.append(covered.masks[INDEX["mouth"]].sum() / ages[0].masks[INDEX["mouth"]].sum())
     assert max(left) < 0.3
 

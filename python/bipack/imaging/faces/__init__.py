@@ -1,0 +1,1 @@
+"""Faces: where they are, how a stabilised crop is cut and put back, and mattes of their regions."""

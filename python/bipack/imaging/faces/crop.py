@@ -1,0 +1,140 @@
+"""A stabilised crop cut out of a picture, and its exact inverse: what was edited in the crop put back into the picture.
+
+Only the difference between the edited crop and the crop as it was cut is put back. Where nothing was edited that
+difference is exactly 0, whatever the filter, so the picture keeps its bits. Sampling is Keys' cubic (a = -0.5) at
+exact positions; where the crop shrinks the picture, or the picture the crop, a Gaussian keeps out what would alias.
+"""
+
+from __future__ import annotations
+
+import math
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from bipack.imaging.faces.square import Doubles, Square, mapped
+from bipack.imaging.frame import Pixels
+
+SOFT_BORDER = 0.04
+"""Share of the crop's side over which an edit fades out at its border."""
+
+_BAND = 1 << 16
+"""Samples that are taken at a time."""
+
+
+def cut(pixels: Pixels, square: Square, size: int, outside: str = "hold") -> Pixels:
+    """(size, size, channels) of `pixels` (height, width, channels) under `square`.
+
+    `square` is in pixels of this array. Beyond its edges the picture is held, or 0 with `outside` "black".
+    """
+    matrix = square.matrix(size)
+    near = _kept_from_aliasing(pixels, square.side / size)
+    return _sampled(near, matrix, (0, size), (0, size), outside)
+
+
+def put_back(pixels: Pixels, square: Square, before: Pixels, after: Pixels) -> Pixels:
+    """`pixels` with the edit from `before` to `after`, two crops (size, size, channels), added in its place.
+
+    `before` is what `cut` gave. Pixels that see no edited one keep their bits; NaN and infinities in the difference
+    would spread and count as no edit.
+    """
+    size = before.shape[0]
+    with np.errstate(invalid="ignore"):
+        edit = np.where(np.isfinite(after) & np.isfinite(before), after - before, np.float32(0)).astype(np.float32)
+    result = pixels.copy()
+    if not edit.any():
+        return result
+    rows, columns = _covered(square, pixels.shape[0], pixels.shape[1])
+    if rows[0] >= rows[1] or columns[0] >= columns[1]:
+        return result
+    edit = _kept_from_aliasing(edit * border(size)[..., None], size / square.side)
+    moved = _sampled(edit, square.inverse(size), rows, columns, "black")
+    window = result[rows[0] : rows[1], columns[0] : columns[1]]
+    np.copyto(window, window + moved, where=moved != 0)
+    return result
+
+
+def spread(plane: Pixels, square: Square, height: int, width: int) -> Pixels:
+    """A plane (size, size) of the crop at the pixels of the picture, (height, width); 0 beyond the crop. Linear."""
+    size = plane.shape[0]
+    matrix = square.inverse(size)
+    # OpenCV counts from pixel centres.
+    matrix[:, 2] += matrix[:, :2].sum(axis=1) * 0.5 - 0.5
+    near = _kept_from_aliasing(plane, size / square.side)
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    found = cv2.warpAffine(near, matrix, (width, height), flags=flags, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
+    return np.asarray(found, np.float32)
+
+
+def border(size: int) -> Pixels:
+    """(size, size) 1 inside, falling smoothly to 0 at the border of the crop."""
+    place = (np.arange(size) + 0.5) / size
+    rise = np.clip(np.minimum(place, 1 - place) / SOFT_BORDER, 0, 1)
+    rise = rise * rise * (3 - 2 * rise)
+    return np.minimum.outer(rise, rise).astype(np.float32)
+
+
+def _kept_from_aliasing(pixels: Pixels, shrink: float) -> Pixels:
+    """Blurred as far as sampling every `shrink` pixels asks for; unchanged where nothing shrinks."""
+    if shrink <= 1.0:
+        return pixels
+    sigma = 0.5 * math.sqrt(shrink * shrink - 1)
+    return np.asarray(cv2.GaussianBlur(pixels, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE), np.float32).reshape(
+        pixels.shape
+    )
+
+
+def _covered(square: Square, height: int, width: int) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Rows and columns of the picture that the square touches."""
+    corners = square.corners()
+    low, high = np.floor(corners.min(axis=0)) - 1, np.ceil(corners.max(axis=0)) + 1
+    columns = max(0, int(low[0])), min(width, int(high[0]))
+    rows = max(0, int(low[1])), min(height, int(high[1]))
+    return rows, columns
+
+
+def _sampled(pixels: Pixels, matrix: Doubles, rows: tuple[int, int], columns: tuple[int, int], outside: str) -> Pixels:
+    """`pixels` (height, width, channels) at the places that `matrix` gives for result pixels `rows` by `columns`."""
+    tall, wide = rows[1] - rows[0], columns[1] - columns[0]
+    result = np.empty((tall, wide, pixels.shape[2]), np.float32)
+    across = np.arange(*columns) + 0.5
+    step = max(1, _BAND // max(1, wide))
+    for start in range(0, tall, step):
+        down = np.arange(rows[0] + start, rows[0] + min(tall, start + step)) + 0.5
+        grid = np.stack(np.meshgrid(across, down), axis=-1).reshape(-1, 2)
+        found = _cubic(pixels, mapped(matrix, grid) - 0.5, outside)
+        result[start : start + len(down)] = found.reshape(len(down), wide, -1)
+    return result
+
+
+def _cubic(pixels: Pixels, places: Doubles, outside: str) -> Pixels:
+    """(n, channels) of `pixels` at `places` (n, 2), x and y from the middle of the first pixel."""
+    height, width, channels = pixels.shape
+    flat = pixels.reshape(-1, channels)
+    base = np.floor(places).astype(np.int64)
+    weights = _keys((places - base).astype(np.float32))
+    total = np.zeros((len(places), channels), np.float32)
+    for dy in range(4):
+        row = base[:, 1] + dy - 1
+        line = np.clip(row, 0, height - 1) * width
+        sums = np.zeros((len(places), channels), np.float32)
+        for dx in range(4):
+            column = base[:, 0] + dx - 1
+            weight = weights[dx][:, 0]
+            if outside == "black":
+                weight = weight * ((row >= 0) & (row < height) & (column >= 0) & (column < width))
+            sums += flat[line + np.clip(column, 0, width - 1)] * weight[:, None]
+        total += sums * weights[dy][:, 1:]
+    return total
+
+
+def _keys(t: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+    """Keys' four weights, a = -0.5, for fractions `t` (n, 2)."""
+    t2, t3 = t * t, t * t * t
+    return [
+        -0.5 * t3 + t2 - 0.5 * t,
+        1.5 * t3 - 2.5 * t2 + 1,
+        -1.5 * t3 + 2 * t2 + 0.5 * t,
+        0.5 * t3 - 0.5 * t2,
+    ]

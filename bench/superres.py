@@ -19,7 +19,7 @@ import numpy as np
 from bipack import catalog
 from bipack.errors import BipackError
 from bipack.imaging import color
-from bipack_train import degrade, metrics, pictures, scores, superres
+from bipack_train import degrade, metrics, pictures, scores, superres_recipe
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 SHARED = os.path.join(os.path.dirname(ROOT), "shared", "data")
@@ -39,7 +39,7 @@ def main() -> int:
         return 0
     located = catalog.locate(args.model)
     assert located.card is not None
-    settings = superres.load_recipe(args.recipe or RECIPE.format(located.card.name))
+    settings = superres_recipe.load_recipe(args.recipe or RECIPE.format(located.card.name))
     print_photos(args.model, args.data, settings, args.look)
     print_edges(args.model, settings.scale)
     print_phase(args.model, settings.scale)
@@ -47,7 +47,7 @@ def main() -> int:
     return 0
 
 
-def print_photos(model: str, data: str, settings: superres.SuperresRecipe, look: str | None) -> None:
+def print_photos(model: str, data: str, settings: superres_recipe.SuperresRecipe, look: str | None) -> None:
     print(f"{'PSNR-Y in dB, x' + str(settings.scale):44} {'bicubic':>8} {'model':>8} {'gain':>6}   color drift")
     rows = []
     for name in settings.data.held_out:
@@ -136,7 +136,7 @@ def zone_plate(size: int) -> degrade.Pixels:
     return np.ascontiguousarray(np.repeat(rings[:, :, None], 3, axis=2), np.float32)
 
 
-def print_panoramas(model: str, data: str, settings: superres.SuperresRecipe, look: str | None) -> None:
+def print_panoramas(model: str, data: str, settings: superres_recipe.SuperresRecipe, look: str | None) -> None:
     """PSNR over all channels of encoded values (peak 1) on held-out panoramas: two exposures, shrunk both ways."""
     for name in settings.data.held_out:
         if not name.endswith(".exr"):

@@ -17,7 +17,7 @@ import torch
 from bipack import catalog
 from bipack.errors import MissingInput, UsageError
 from bipack.imaging.image_io import write_frame
-from bipack_train import checkpoint, cli, metrics, recipe, superres
+from bipack_train import checkpoint, cli, metrics, recipe, superres, superres_data, superres_loss, superres_recipe
 from bipack_train.verify import picture_frame
 from training import write_photos, write_recipe
 
@@ -36,14 +36,14 @@ def same(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> boo
 
 
 def test_a_short_training_lowers_the_loss_and_beats_interpolation(photos: str, tmp_path: Path) -> None:
-    settings = superres.load_recipe(write_recipe(tmp_path / "r.toml", steps=150))
+    settings = superres_recipe.load_recipe(write_recipe(tmp_path / "r.toml", steps=150))
     trained = superres.train(settings, photos, str(tmp_path / "run"), device="cpu")
-    low, high = superres.fill_pool(settings, photos).sample(np.random.default_rng(0), 16)
+    low, high = superres_data.fill_pool(settings, photos).sample(np.random.default_rng(0), 16)
     losses = []
     for run in (superres.start_run(settings, torch.device("cpu")), trained):
         with torch.no_grad():
             result = superres.averaged(run)(torch.from_numpy(low).permute(0, 3, 1, 2))
-        losses.append(superres.loss_of(result, torch.from_numpy(high).permute(0, 3, 1, 2), squared=False).item())
+        losses.append(superres_loss.loss_of(result, torch.from_numpy(high).permute(0, 3, 1, 2), squared=False).item())
     assert losses[1] < 0.9 * losses[0]
     with open(tmp_path / "run" / superres.LOG, encoding="utf-8") as stream:
         rows = list(csv.DictReader(stream))
@@ -55,14 +55,14 @@ def test_a_short_training_lowers_the_loss_and_beats_interpolation(photos: str, t
 
 
 def test_the_same_seed_gives_the_same_weights(photos: str, tmp_path: Path) -> None:
-    settings = superres.load_recipe(write_recipe(tmp_path / "r.toml", steps=8))
+    settings = superres_recipe.load_recipe(write_recipe(tmp_path / "r.toml", steps=8))
     first = superres.train(settings, photos, str(tmp_path / "a"), device="cpu")
     second = superres.train(settings, photos, str(tmp_path / "b"), device="cpu")
     assert same(weights(first), weights(second))
 
 
 def test_a_stopped_run_goes_on_bit_for_bit(photos: str, tmp_path: Path) -> None:
-    settings = superres.load_recipe(write_recipe(tmp_path / "r.toml"))
+    settings = superres_recipe.load_recipe(write_recipe(tmp_path / "r.toml"))
     straight = superres.train(settings, photos, str(tmp_path / "a"), device="cpu")
     calls = iter(range(1000))
     stopped = superres.train(settings, photos, str(tmp_path / "b"), device="cpu", stop=lambda: next(calls) >= 9)
@@ -93,35 +93,35 @@ def test_a_killed_run_loses_no_more_than_its_last_interval(photos: str, tmp_path
     with open(out / superres.LOG, encoding="utf-8") as stream:
         logged = [int(row["step"]) for row in csv.DictReader(stream)]
     assert saved.step >= max(logged, default=0) - 1  # with a checkpoint after each step, none but the last can be lost
-    settings = superres.load_recipe(path)
+    settings = superres_recipe.load_recipe(path)
     twin = superres.start_run(settings, torch.device("cpu"))
-    pool = superres.fill_pool(settings, photos)
+    pool = superres_data.fill_pool(settings, photos)
     while twin.step < saved.step:
-        superres.take_step(twin, pool)
+        superres.take_step(twin, superres.crops(twin, pool, twin.step))
     assert same(saved.group("ema"), weights(twin))
 
 
 def test_a_second_run_in_the_same_folder_is_refused(photos: str, tmp_path: Path) -> None:
-    settings = superres.load_recipe(write_recipe(tmp_path / "r.toml", steps=4))
+    settings = superres_recipe.load_recipe(write_recipe(tmp_path / "r.toml", steps=4))
     superres.train(settings, photos, str(tmp_path / "a"), device="cpu")
     with pytest.raises(UsageError, match="--resume"):
         superres.train(settings, photos, str(tmp_path / "a"), device="cpu")
 
 
 def test_a_changed_recipe_is_not_resumed(photos: str, tmp_path: Path) -> None:
-    settings = superres.load_recipe(write_recipe(tmp_path / "r.toml", steps=4))
+    settings = superres_recipe.load_recipe(write_recipe(tmp_path / "r.toml", steps=4))
     superres.train(settings, photos, str(tmp_path / "a"), device="cpu")
     with pytest.raises(UsageError, match="other settings"):
-        superres.train(superres.shortened(settings, 8), photos, str(tmp_path / "a"), device="cpu", resume=True)
+        superres.train(superres_recipe.shortened(settings, 8), photos, str(tmp_path / "a"), device="cpu", resume=True)
 
 
 def test_held_out_and_watched_pictures_are_never_trained_on(photos: str, tmp_path: Path) -> None:
-    settings = superres.load_recipe(write_recipe(tmp_path / "r.toml"))
-    assert superres.fill_pool(settings, photos).count("photos") == 2
+    settings = superres_recipe.load_recipe(write_recipe(tmp_path / "r.toml"))
+    assert superres_data.fill_pool(settings, photos).count("photos") == 2
 
 
 def test_panoramas_are_taken_in_at_several_exposures(photos: str, tmp_path: Path) -> None:
-    settings = superres.load_recipe(write_recipe(tmp_path / "r.toml"))
+    settings = superres_recipe.load_recipe(write_recipe(tmp_path / "r.toml"))
     light = np.random.default_rng(0).lognormal(0, 2, (48, 96, 3)).astype(np.float32)
     for name in ("sky", "kept"):
         write_frame(str(tmp_path / "hdri" / f"{name}.exr"), picture_frame(light))
@@ -134,21 +134,21 @@ def test_panoramas_are_taken_in_at_several_exposures(photos: str, tmp_path: Path
         shares=(0, 0, 1, 0),
         held_out=("hdri/kept.exr",),
     )
-    pool = superres.fill_pool(dataclasses.replace(settings, data=data), str(tmp_path))
+    pool = superres_data.fill_pool(dataclasses.replace(settings, data=data), str(tmp_path))
     assert pool.count("panoramas") == len(pool) == 3
     _, high = pool.sample(np.random.default_rng(0), 8)
     assert high.max() > 1.5
 
 
 def test_missing_pictures_are_named(tmp_path: Path) -> None:
-    settings = superres.load_recipe(write_recipe(tmp_path / "r.toml"))
+    settings = superres_recipe.load_recipe(write_recipe(tmp_path / "r.toml"))
     with pytest.raises(MissingInput, match="--data"):
         superres.train(settings, str(tmp_path / "nowhere"), str(tmp_path / "run"), device="cpu")
 
 
 def test_the_rate_rises_stays_and_falls_to_zero() -> None:
-    schedule = superres.Schedule(steps=100, warm_up=10, decay_from=50, learning_rate=1.0)
-    rates = [superres.learning_rate(schedule, step) for step in range(100)]
+    schedule = superres_recipe.Schedule(steps=100, warm_up=10, decay_from=50, learning_rate=1.0)
+    rates = [superres_recipe.learning_rate(schedule, step) for step in range(100)]
     assert rates[0] == pytest.approx(0.1)
     assert rates[10:50] == [1.0] * 40
     assert all(later < earlier for earlier, later in itertools.pairwise(rates[50:]))
@@ -156,10 +156,10 @@ def test_the_rate_rises_stays_and_falls_to_zero() -> None:
 
 
 def test_no_batch_moves_the_weights_by_a_longer_gradient_than_allowed(photos: str, tmp_path: Path) -> None:
-    settings = superres.load_recipe(write_recipe(tmp_path / "r.toml"))
+    settings = superres_recipe.load_recipe(write_recipe(tmp_path / "r.toml"))
     settings = dataclasses.replace(settings, schedule=dataclasses.replace(settings.schedule, gradient_limit=1e-3))
     run = superres.start_run(settings, torch.device("cpu"))
-    superres.take_step(run, superres.fill_pool(settings, photos))
+    superres.take_step(run, superres.crops(run, superres_data.fill_pool(settings, photos), 0))
     norm = torch.stack([parameter.grad.norm() for parameter in run.net.parameters()]).norm()
     assert 0.9e-3 < float(norm) < 1.01e-3
 
@@ -167,8 +167,8 @@ def test_no_batch_moves_the_weights_by_a_longer_gradient_than_allowed(photos: st
 def test_a_lamp_does_not_outweigh_the_other_pictures() -> None:
     truth = torch.full((2, 3, 4, 4), 0.5)
     truth[1] = 5.0
-    small_error = superres.loss_of(truth + torch.tensor([0.05, 0.0]).view(2, 1, 1, 1), truth, squared=True)
-    lamp_error = superres.loss_of(truth + torch.tensor([0.0, 0.25]).view(2, 1, 1, 1), truth, squared=True)
+    small_error = superres_loss.loss_of(truth + torch.tensor([0.05, 0.0]).view(2, 1, 1, 1), truth, squared=True)
+    lamp_error = superres_loss.loss_of(truth + torch.tensor([0.0, 0.25]).view(2, 1, 1, 1), truth, squared=True)
     assert lamp_error.item() == pytest.approx(small_error.item(), rel=1e-4)
 
 
@@ -179,13 +179,13 @@ def test_a_recipe_that_makes_no_sense_is_refused(tmp_path: Path, line: str, word
     path = Path(write_recipe(tmp_path / "r.toml"))
     path.write_text(path.read_text().replace(line, words))
     with pytest.raises(UsageError, match=r"r\.toml"):
-        superres.load_recipe(str(path))
+        superres_recipe.load_recipe(str(path))
 
 
 def test_the_shipped_recipes_can_be_read() -> None:
     root = Path(superres.__file__).parents[1] / "recipes"
-    for path in root.glob("superres_*.toml"):
-        settings = superres.load_recipe(str(path))
+    for path in (*root.glob("superres_*.toml"), root / "deartifact.toml"):
+        settings = superres_recipe.load_recipe(str(path))
         assert settings.name == path.stem
         assert len(settings.data.held_out) >= 12
         assert not set(settings.data.held_out) & set(settings.data.validation)
@@ -233,6 +233,6 @@ def test_psnr_y_is_that_of_the_published_tables() -> None:
 
 def test_the_digest_holds_seed_and_network(tmp_path: Path) -> None:
     path = Path(write_recipe(tmp_path / "r.toml"))
-    first = recipe.digest(superres.load_recipe(str(path)))
+    first = recipe.digest(superres_recipe.load_recipe(str(path)))
     path.write_text(path.read_text().replace("seed = 5", "seed = 6"))
-    assert recipe.digest(superres.load_recipe(str(path))) != first
+    assert recipe.digest(superres_recipe.load_recipe(str(path))) != first

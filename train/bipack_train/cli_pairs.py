@@ -101,7 +101,7 @@ def run(args: argparse.Namespace) -> int:
     # Not at the top: torch takes seconds to import, and --help should not wait for it.
     import torch
 
-    from bipack_train import paintfix_loop, publish_pairs, results
+    from bipack_train import paintfix_loop, processes, publish_pairs, results
     from bipack_train.grain import measure
 
     if args.threads:
@@ -113,7 +113,7 @@ def run(args: argparse.Namespace) -> int:
     if args.check:
         return 0
     out = args.out or os.path.join("runs", settings.name)
-    first = _join_processes()
+    first = processes.join()
     weights, base = _start(args, settings)
     panel = Panel(settings, pairs, findings, out, quiet=not first, tensorboard=args.tensorboard)
     clock = _cpu_clock if args.cpu_time else time.monotonic
@@ -151,13 +151,13 @@ def run(args: argparse.Namespace) -> int:
 
 def run_markers(args: argparse.Namespace, settings: paintfix.PairsRecipe) -> int:
     """Train on drawn markers and publish the model with its scores; returns the exit code. Raises a BipackError."""
-    from bipack_train import marker_model, paintfix_loop, results
+    from bipack_train import marker_model, paintfix_loop, processes, results
     from bipack_train.grain import measure
 
     if not args.data:
         raise UsageError("Say with --data which folder holds the pictures that the recipe names.")
     out = args.out or os.path.join("runs", settings.name)
-    first = _join_processes()
+    first = processes.join()
     material = marker_model.material(settings, args.data)
     shown = marker_model.watched_pairs(settings, args.data)
     weights, base = _start(args, settings)
@@ -288,19 +288,6 @@ def _start(args: argparse.Namespace, settings: paintfix.PairsRecipe) -> tuple[An
     if base:
         log.info("starting from %s", base.split("@")[0])
     return weights, base
-
-
-def _join_processes() -> bool:
-    """Join the other processes where torchrun started several; True in the one that writes."""
-    import torch
-
-    if int(os.environ.get("WORLD_SIZE", "1")) < 2:
-        return True
-    backend = "nccl" if torch.cuda.is_available() else "gloo"
-    torch.distributed.init_process_group(backend)
-    if torch.cuda.is_available():
-        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
-    return torch.distributed.get_rank() == 0
 
 
 def _cpu_clock() -> float:

@@ -18,6 +18,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser = subparsers.add_parser("superres", help="train a super-res model from clean pictures")
     parser.add_argument("recipe", metavar="FILE.toml", help="a recipe such as train/recipes/superres_x2.toml")
     parser.add_argument("--steps", type=int, help="scale the whole schedule to this many steps: for a quick trial")
+    parser.add_argument("--compile", action="store_true", help="let torch.compile fuse the network: for a GPU")
     parser.add_argument(
         "--publish-only", action="store_true", help="export and verify the last checkpoint in --out, train no further"
     )
@@ -30,18 +31,22 @@ def run_recipe(path: str, args: argparse.Namespace) -> int:
     # Not at the top: torch takes seconds to import, and --help should not wait for it.
     import torch
 
-    from bipack_train import publish_superres, superres
+    from bipack_train import processes, publish_superres, superres, superres_recipe
 
-    settings = superres.load_recipe(path)
+    settings = superres_recipe.load_recipe(path)
     if not args.data:
         raise UsageError("Say with --data which folder holds the pictures that the recipe names.")
     if getattr(args, "steps", None):
-        settings = superres.shortened(settings, args.steps)
+        settings = superres_recipe.shortened(settings, args.steps)
     if args.threads:
         torch.set_num_threads(args.threads)
     out = args.out or os.path.join("runs", settings.name)
+    first = processes.join()
     if not getattr(args, "publish_only", False):
-        superres.train(settings, args.data, out, device=args.device, resume=args.resume)
+        compiled = getattr(args, "compile", False)
+        superres.train(settings, args.data, out, device=args.device, resume=args.resume, compiled=compiled)
+    if not first:
+        return 0
     card = publish_superres.publish(settings, path, args.data, out)
     for score in card.scores:
         log.info(

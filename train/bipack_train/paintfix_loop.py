@@ -19,12 +19,12 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
-from torch import Tensor, distributed, nn
+from torch import Tensor, nn
 from torch.nn import functional
 
 from bipack import atomic
 from bipack.errors import BipackError, UsageError
-from bipack_train import adversary, checkpoint, dataset, muon, paintfix, recipe
+from bipack_train import adversary, checkpoint, dataset, muon, paintfix, processes, recipe
 from bipack_train.dataset import Batch, Crops, PairPool
 from bipack_train.ema import Ema
 from bipack_train.models import networks
@@ -249,9 +249,9 @@ def _loop(
     clock: Callable[[], float],
 ) -> None:
     settings, schedule = run.settings, run.settings.schedule
-    rank, ranks = _rank()
-    share = _share(settings.sampling.batch, rank, ranks)
-    model = _distributed(run.net, run.device) if ranks > 1 else run.net
+    rank, ranks = processes.rank()
+    share = processes.share(settings.sampling.batch, rank, ranks)
+    model = processes.wrapped(run.net, run.device) if ranks > 1 else run.net
     threads = 4 if run.device.type != "cpu" else int(torch.get_num_threads() > 1)
     begun, earlier = clock(), run.progress.seconds
     saved = reported = time.monotonic()
@@ -259,14 +259,14 @@ def _loop(
     feed = dataset.batches(full if full and joined else pool, run.progress.step, *share, threads)
     while not run.progress.over(schedule):
         row = take_step(run, model, next(feed))
-        run.progress.seconds = _agreed(earlier + clock() - begun, ranks)
+        run.progress.seconds = processes.agreed(earlier + clock() - begun, ranks)
         _keep(run, row)
         _look(run, watched)
         if full and not joined and run.progress.finishing(schedule):
             joined = True
             feed = dataset.batches(full, run.progress.step, *share, threads)
         now = time.monotonic()
-        stopping = _agreed(float(watcher.stop()), ranks) > 0
+        stopping = processes.agreed(float(watcher.stop()), ranks) > 0
         over = run.progress.over(schedule)
         if rank == 0 and (over or stopping or now - saved > settings.checkpoint_seconds):
             save(run, out)
@@ -456,35 +456,3 @@ def restore(run: Run, path: str) -> None:
     run.base_model, run.looked_at = state.extra["base_model"], float(state.extra["looked_at"])
     if run.adversary is not None:
         run.adversary.load(state.extra["adversary"])
-
-
-# Several processes ----------------------------------------------------------------------------------------------------
-
-
-def _rank() -> tuple[int, int]:
-    """(rank, ranks) of this process."""
-    if distributed.is_available() and distributed.is_initialized():
-        return distributed.get_rank(), distributed.get_world_size()
-    return 0, 1
-
-
-def _share(batch: int, rank: int, ranks: int) -> tuple[int, int]:
-    """(first, count) of the batch's crops for this process. Raises UsageError where they do not divide."""
-    if batch % ranks:
-        raise UsageError(f"A batch of {batch} cannot be shared by {ranks} processes; make it a multiple of {ranks}.")
-    return rank * (batch // ranks), batch // ranks
-
-
-def _agreed(value: float, ranks: int) -> float:
-    """The largest value over all processes, so that all of them take the same turns."""
-    if ranks == 1:
-        return value
-    shared = torch.tensor([value], dtype=torch.float64)
-    if distributed.get_backend() == "nccl":
-        shared = shared.cuda()
-    distributed.all_reduce(shared, op=distributed.ReduceOp.MAX)
-    return float(shared)
-
-
-def _distributed(net: nn.Module, device: torch.device) -> nn.Module:
-    return nn.parallel.DistributedDataParallel(net, device_ids=[device] if device.type == "cuda" else None)

@@ -28,8 +28,13 @@ _FLOOR = 0.002
 @dataclass(frozen=True)
 class _Entry:
     high: NDArray[Any]  # (height*scale, width*scale, 3) uint8 or float16
-    low: NDArray[np.float16]  # (height, width, 3)
+    low: NDArray[Any]  # (height, width, 3) float16, or uint8 where worn
     hdr: bool
+
+    @property
+    def worn(self) -> bool:
+        """Taken as it is: turned, an encoder's blocks and fields would not be those of any file."""
+        return bool(self.low.dtype == np.uint8)
 
 
 class CropPool:
@@ -62,15 +67,23 @@ class CropPool:
         if min(high.shape[:2]) < self.patch * self.scale:
             return False
         low = degrade.SHRINK[way](high, self.scale)
+        entry = _Entry(high.astype(np.float16) if hdr else _as_bytes(high), low.astype(np.float16), hdr)
+        self._keep(group, entry, _detail(high, low))
+        return True
+
+    def add_worn(self, group: str, low: NDArray[np.uint8], pixels: degrade.Pixels) -> None:
+        """Add a worn plate of 8 bits with its sharp truth, `scale` times as large."""
+        small = low.astype(np.float32) / np.float32(255)
+        self._keep(group, _Entry(_as_bytes(pixels), low, hdr=False), _detail(pixels, small))
+
+    def _keep(self, group: str, entry: _Entry, detail: NDArray[np.float64]) -> None:
         index = len(self._entries)
-        self._entries.append(_Entry(high.astype(np.float16) if hdr else _as_bytes(high), low.astype(np.float16), hdr))
+        self._entries.append(entry)
         self._groups.append(group)
-        detail = _detail(high, low)
         rows, columns = np.mgrid[0 : detail.shape[0], 0 : detail.shape[1]]
         centres = np.stack([np.full(rows.shape, index), rows * _CELL + _CELL // 2, columns * _CELL + _CELL // 2], -1)
         self._cells.append(centres.reshape(-1, 3).astype(np.int32))
         self._details.append(detail.ravel())
-        return True
 
     def finish(self, shares: Mapping[str, float]) -> None:
         """Fix how often each group is drawn; `shares` need not sum to one. Raises UsageError for an empty group."""
@@ -102,7 +115,10 @@ class CropPool:
             sharp = entry.high[top : top + side, left : left + side].astype(np.float32)
             if entry.high.dtype == np.uint8:
                 sharp /= np.float32(255)
-            low[slot], high[slot] = _augment(rng, small, sharp, entry.hdr)
+            if entry.worn:
+                low[slot], high[slot] = small / np.float32(255), sharp
+            else:
+                low[slot], high[slot] = _augment(rng, small, sharp, entry.hdr)
         return low, high
 
 

@@ -10,15 +10,28 @@ import subprocess
 import numpy as np
 
 import bipack
-from bipack.card import Geometry, ModelCard, Port, Score, Training
+from bipack.card import Geometry, Knob, ModelCard, Port, Score, Training
 from bipack.imaging import color
 from bipack.imaging.frame import Frame
 from bipack_train import checkpoint, pictures, scores, superres, verify
-from bipack_train.superres import SuperresRecipe
+from bipack_train.superres_recipe import SuperresRecipe
 
 AUTHOR = "The Bipack authors"
 LICENCE = "Apache-2.0"
 _PROOF_WIDTH, _PROOF_HEIGHT = 96, 64
+_NOISE_PORTS = (Port("noise", 1, role="noise"), Port("amount", 1, role="amount"))
+_NOISE_KNOBS = (
+    Knob(
+        "detail",
+        "float",
+        0.5,
+        "Added detail",
+        0.0,
+        1.0,
+        tooltip="How much detail is made up. 0 is the faithful result. Every seed makes up another.",
+        input="amount",
+    ),
+)
 
 
 def publish(settings: SuperresRecipe, recipe_path: str, data: str, out: str) -> ModelCard:
@@ -28,15 +41,9 @@ def publish(settings: SuperresRecipe, recipe_path: str, data: str, out: str) -> 
     """
     path = os.path.join(out, superres.CHECKPOINT)
     net = superres.averaged_from(path, settings).fused()
-    held_out = settings.data.held_out
 
     def measure(folder: str) -> list[Score]:
-        table = scores.score_photos(folder, data, held_out, settings.scale)
-        if not table:
-            return []
-        value, plain = scores.mean(table)
-        name = f"{len(table)} photographs held out by the recipe"
-        return [Score("PSNR-Y", name, round(value, 2), "bicubic", round(plain, 2))]
+        return _scores(folder, data, settings)
 
     with open(os.path.join(out, superres.LOG), "rb") as stream:
         training_log = stream.read()
@@ -49,6 +56,20 @@ def publish(settings: SuperresRecipe, recipe_path: str, data: str, out: str) -> 
         measure=measure,
         extra_files={superres.LOG: training_log},
     )
+
+
+def _scores(folder: str, data: str, settings: SuperresRecipe) -> list[Score]:
+    """Mean PSNR-Y on the held-out photographs; of a model for worn pictures, one for each kind of file."""
+    kinds = scores.FILES if settings.wear.crops else (scores.CLEAN,)
+    found = []
+    for kind in kinds:
+        table = scores.score_photos(folder, data, settings.data.held_out, settings.scale, kind=kind)
+        if table:
+            value, plain = scores.mean(table)
+            label = f"{len(table)} photographs held out by the recipe" + (f", {kind}" if kind != scores.CLEAN else "")
+            baseline = "bicubic" if settings.scale > 1 else "the plate"
+            found.append(Score("PSNR-Y", label, round(value, 2), baseline, round(plain, 2)))
+    return found
 
 
 def draft_card(settings: SuperresRecipe, recipe_path: str, state: checkpoint.Checkpoint) -> ModelCard:
@@ -73,9 +94,10 @@ def draft_card(settings: SuperresRecipe, recipe_path: str, state: checkpoint.Che
         file="",
         sha256="",
         kind="image",
-        inputs=(Port("plate", 3, range=covered),),
+        inputs=(Port("plate", 3, range=covered), *(_NOISE_PORTS if settings.network.noise else ())),
         outputs=(Port("result", 3, range=covered),),
         gizmo="BipackSuperRes",
+        knobs=_NOISE_KNOBS if settings.network.noise else (),
         scale=settings.scale,
         geometry=Geometry(tile=512),
         training=training,
@@ -101,7 +123,8 @@ def readme(card: ModelCard, settings: SuperresRecipe) -> str:
     """The page beside the model, for artists."""
     lines = [f"# {card.title}", "", card.purpose, "", "## What it cannot do", ""]
     lines += [f"- {limit}" for limit in card.limits]
-    lines += ["", "## Scores", "", "| Metric | Pictures | Model | Bicubic |", "|---|---|---|---|"]
+    baseline = card.scores[0].baseline.capitalize() if card.scores else "Baseline"
+    lines += ["", "## Scores", "", f"| Metric | Pictures | Model | {baseline} |", "|---|---|---|---|"]
     lines += [
         f"| {score.metric} | {score.set} | {score.value:.2f} dB | {score.baseline_value or 0:.2f} dB |"
         for score in card.scores

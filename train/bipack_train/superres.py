@@ -1,224 +1,45 @@
-"""The super-res trainer: what its recipe may say, the pictures it learns from, and the loop.
+"""The super-res trainer's loop.
 
 Train in the encoding of the worker (bipack.imaging.color), so that HDR values are seen as they will come. First a
 Charbonnier loss at a constant rate, then the rate falls to zero while the loss turns into the squared error that PSNR
-is made of; what is exported is the moving average of the weights. Any checkpoint goes on bit for bit.
+is made of; what is exported is the moving average of the weights. A recipe may end with a stage that adds detail
+(superres_gan). The crops of a step depend on seed, step and process alone, so any checkpoint goes on bit for bit.
 """
 
 from __future__ import annotations
 
+import copy
 import csv
-import dataclasses
 import logging
 import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from bipack.card import Source
 from bipack.errors import BipackError, UsageError
-from bipack.imaging import resample
-from bipack_train import checkpoint, degrade, metrics, pictures, recipe
+from bipack_train import adversary, checkpoint, degrade, metrics, processes, recipe, superres_gan
 from bipack_train.ema import Ema
 from bipack_train.models.plain import PlainNet
 from bipack_train.pool import CropPool
+from bipack_train.superres_data import ValidationPicture, fill_pool, validation_pictures
+from bipack_train.superres_loss import loss_of
+from bipack_train.superres_recipe import SuperresRecipe, learning_rate
 
 log = logging.getLogger(__name__)
 
-KIND = "superres"
 CHECKPOINT = "checkpoint" + checkpoint.SUFFIX
 LOG = "training.csv"
 _LOG_COLUMNS = ("step", "minutes", "loss", "learning_rate", "validation_psnr_y", "validation_bicubic")
-_VALIDATION_SIDE = 192
-"""Validation looks at a square of this many sharp pixels in the middle of each picture."""
+_AHEAD = 4
+"""Batches that are cut while a GPU works."""
 
-
-@dataclass(frozen=True)
-class Network:
-    """Size of the network."""
-
-    width: int = 32
-    """Channels of each inner convolution."""
-
-    depth: int = 10
-    """Convolutions in all; also the tile overlap that makes tiling exact."""
-
-    expansion: int = 2
-    """Width of the expanded training branch over `width`; nothing of it is left after export."""
-
-
-@dataclass(frozen=True)
-class Data:
-    """What is learned from. Folders are relative to the data folder."""
-
-    photos: tuple[str, ...] = ("photos", "textures")
-    """Folders of photographs."""
-
-    panoramas: str = "hdri"
-    """Folder of scene-linear EXR panoramas; empty for none."""
-
-    exposures: int = 2
-    """Random exposures at which each panorama is taken in."""
-
-    drawn: int = 200
-    """Pictures drawn by the seed."""
-
-    drawn_size: int = 256
-    """Their side in pixels."""
-
-    shares: tuple[float, float, float, float] = (0.72, 0.18, 0.05, 0.05)
-    """How often crops come from photographs, drawn pictures, panoramas and drawn lamps."""
-
-    held_out: tuple[str, ...] = ()
-    """Files (relative to the data folder) that are never trained on: the test list of the card's scores."""
-
-    validation: tuple[str, ...] = ()
-    """Files that are never trained on and whose PSNR the log shows while training runs."""
-
-    exclude: tuple[str, ...] = ()
-    """Files that are left out for what they are: soft, noisy, or a near twin of a held-out one."""
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """How long, how fast, with which loss. All marks are counted in optimizer steps."""
-
-    steps: int = 80_000
-    batch: int = 16
-    patch: int = 48
-    """Side of a crop in plate pixels."""
-
-    learning_rate: float = 1e-3
-    warm_up: int = 500
-    """Steps over which the rate rises from zero."""
-
-    decay_from: int = 50_000
-    """Step from which the rate falls along a cosine to zero at the last step."""
-
-    squared_from: int = 60_000
-    """Step from which the loss is the squared error."""
-
-    precise_from: int = 72_000
-    """Step from which everything is float32. Before it convolutions run in bfloat16, up to five times as fast."""
-
-    gradient_limit: float = 0.5
-    """Longest gradient, as a norm over all weights: a rare batch must not throw deep and wide networks off."""
-
-    ema: float = 0.999
-
-
-@dataclass(frozen=True)
-class SuperresRecipe:
-    """A whole super-res recipe (kind = "superres")."""
-
-    name: str
-    title: str
-    version: str
-    purpose: str
-    scale: int = 2
-    seed: int = 1
-    network: Network = field(default_factory=Network)
-    data: Data = field(default_factory=Data)
-    schedule: Schedule = field(default_factory=Schedule)
-    checkpoint_seconds: float = field(default=60.0, metadata=recipe.VOLATILE)
-    log_every: int = field(default=200, metadata=recipe.VOLATILE)
-    validate_every: int = field(default=2000, metadata=recipe.VOLATILE)
-    limits: tuple[str, ...] = field(default=(), metadata=recipe.VOLATILE)
-    """Sentences for the card: what the model cannot do."""
-
-    sources: tuple[Source, ...] = field(default=(), metadata=recipe.VOLATILE)
-    """Where the pictures come from and under which licences, for the card."""
-
-
-def load_recipe(path: str) -> SuperresRecipe:
-    """Read and check a super-res recipe. Raises MissingInput, UsageError."""
-    settings = recipe.load(path, SuperresRecipe, KIND)
-    schedule = settings.schedule
-    if not 1 <= settings.scale <= 4:
-        raise UsageError(f"Recipe {path}: scale is {settings.scale}; allowed are 1 to 4.")
-    if settings.network.depth < 2:
-        raise UsageError(f"Recipe {path}: network.depth is {settings.network.depth}; at least 2 are needed.")
-    if not 0 < schedule.warm_up < schedule.decay_from < schedule.steps:
-        raise UsageError(f"Recipe {path}: schedule needs 0 < warm_up < decay_from < steps.")
-    return settings
-
-
-# Pictures -----------------------------------------------------------------------------------------------------------
-
-
-def fill_pool(settings: SuperresRecipe, folder: str) -> CropPool:
-    """Read, draw and shrink all training pictures. Raises MissingInput, CorruptInput, UsageError."""
-    data = settings.data
-    pool = CropPool(settings.scale, settings.schedule.patch)
-    away = {os.path.normpath(name) for name in (*data.held_out, *data.validation, *data.exclude)}
-    for photos in data.photos:
-        for name in pictures.list_files(os.path.join(folder, photos), pictures.PHOTO_SUFFIXES):
-            if os.path.normpath(os.path.join(photos, name)) not in away:
-                _add_photo(pool, os.path.join(folder, photos, name))
-    if data.panoramas:
-        _add_panoramas(pool, settings, folder, away)
-    for index in range(data.drawn):
-        drawn = pictures.draw(settings.seed, index, data.drawn_size)
-        if drawn.hdr:
-            # One in three is shrunk the way files are shrunk, halo and all, so that both kinds of edge are known.
-            pool.add("lamps", drawn.pixels, "light" if index % 3 else "coded", hdr=True)
-        else:
-            pool.add("drawn", drawn.pixels)
-    groups = ("photos", "drawn", "panoramas", "lamps")
-    pool.finish({group: share for group, share in zip(groups, data.shares, strict=True) if share > 0})
-    return pool
-
-
-def _add_photo(pool: CropPool, path: str) -> None:
-    """Add a photograph at its sharp size, and a large one once more, smaller: more detail per pixel."""
-    pool.add("photos", pictures.original(path))
-    whole = pictures.read_photo(path)
-    if max(whole.shape[:2]) >= 2000:
-        pool.add("photos", pictures.shrunk(whole, 3.3, "cubic"))
-
-
-def _add_panoramas(pool: CropPool, settings: SuperresRecipe, folder: str, away: set[str]) -> None:
-    rng = np.random.default_rng([settings.seed, 1])
-    for name in pictures.list_files(os.path.join(folder, settings.data.panoramas), (".exr",)):
-        if os.path.normpath(os.path.join(settings.data.panoramas, name)) in away:
-            continue
-        linear = pictures.read_panorama(os.path.join(folder, settings.data.panoramas, name))
-        if max(linear.shape[:2]) > 2048:
-            continue
-        for index in range(settings.data.exposures):
-            way = "light" if index % 2 else "coded"
-            pool.add("panoramas", pictures.exposed(linear, float(rng.uniform(-2, 4))), way, hdr=True)
-
-
-@dataclass(frozen=True)
-class ValidationPicture:
-    """One picture that training is watched on."""
-
-    name: str
-    low: Tensor  # (1, 3, side/scale, side/scale)
-    high: degrade.Pixels  # (side, side, 3)
-    bicubic: float  # PSNR-Y of plain interpolation
-
-
-def validation_pictures(settings: SuperresRecipe, folder: str) -> list[ValidationPicture]:
-    """The middle of each picture of the validation list, shrunk and rounded to 8 bits."""
-    result = []
-    for name in settings.data.validation:
-        pixels = pictures.original(os.path.join(folder, name))
-        height, width = pixels.shape[:2]
-        side = min(_VALIDATION_SIDE, height, width) // settings.scale * settings.scale
-        top, left = (height - side) // 2, (width - side) // 2
-        high = np.ascontiguousarray(pixels[top : top + side, left : left + side])
-        low = degrade.to_8bit(np.clip(degrade.shrink_coded(high, settings.scale), 0, 1))
-        plain = resample.resize(low, side, side, kernel="cubic")
-        tensor = torch.from_numpy(np.ascontiguousarray(low.transpose(2, 0, 1)))[None]
-        result.append(ValidationPicture(name, tensor, high, metrics.psnr_y(plain, high, settings.scale)))
-    return result
+Crops = tuple[degrade.Pixels, degrade.Pixels]
 
 
 @torch.no_grad()
@@ -232,38 +53,6 @@ def validate(net: PlainNet, watched: list[ValidationPicture], device: torch.devi
     return float(np.mean(scores)) if scores else 0.0
 
 
-# The loop -----------------------------------------------------------------------------------------------------------
-
-
-def learning_rate(schedule: Schedule, step: int) -> float:
-    """Rate at `step` (from 0): a linear rise, a constant stretch, a cosine fall to zero."""
-    if step < schedule.warm_up:
-        return schedule.learning_rate * (step + 1) / schedule.warm_up
-    if step < schedule.decay_from:
-        return schedule.learning_rate
-    done = (step - schedule.decay_from) / (schedule.steps - schedule.decay_from)
-    return schedule.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
-
-
-def loss_of(result: Tensor, truth: Tensor, squared: bool) -> Tensor:
-    """Mean error over RGB and luma, each picture divided by its brightest value where that is above 1.
-
-    Without the division one lamp of 16 stops would outweigh all photographs of a batch. (N, 3, H, W) encoded.
-    """
-    peak = truth.amax(dim=(1, 2, 3), keepdim=True).clamp(min=1.0)
-    difference = (result - truth) / peak
-    weights = torch.tensor((0.299, 0.587, 0.114), device=result.device).view(1, 3, 1, 1)
-    bright = (difference * weights).sum(dim=1, keepdim=True)
-    if squared:
-        # Scaled to about the size of the first loss, so that the rate means the same in both.
-        return 20.0 * (difference.square().mean() + 2.0 * bright.square().mean())
-    return _charbonnier(difference) + _charbonnier(bright)
-
-
-def _charbonnier(difference: Tensor) -> Tensor:
-    return (difference.square() + 1e-6).sqrt().mean()
-
-
 @dataclass
 class Run:
     """One training run: everything that changes from step to step."""
@@ -272,32 +61,62 @@ class Run:
     net: PlainNet
     ema: Ema
     optimizer: torch.optim.Optimizer
-    rng: np.random.Generator
     device: torch.device
     step: int = 0
     seconds: float = 0.0
+    critic: adversary.Stage | None = None
+    """The discriminator of a recipe that has one."""
+
+    model: nn.Module = field(init=False)
+    """What a step calls: the net, or what compiles it or shares it among processes."""
+
+    def __post_init__(self) -> None:
+        self.model = self.net
+
+    @property
+    def adding_detail(self) -> bool:
+        """True in the late stage."""
+        share = self.settings.adversary.share
+        return self.critic is not None and self.step >= (1 - share) * self.settings.schedule.steps
 
 
-def start_run(settings: SuperresRecipe, device: torch.device) -> Run:
-    """A run at step 0; the seed decides the first weights and every crop."""
-    torch.manual_seed(settings.seed)
+def build_net(settings: SuperresRecipe) -> PlainNet:
+    """The network of a recipe, at random."""
     size = settings.network
-    net = PlainNet(settings.scale, size.width, size.depth, expansion=size.expansion).to(device)
+    return PlainNet(
+        settings.scale, size.width, size.depth, expansion=size.expansion, noise=size.noise, branched=size.branched
+    )
+
+
+def start_run(settings: SuperresRecipe, device: torch.device, compiled: bool = False) -> Run:
+    """A run at step 0; the seed decides the first weights and every crop. `compiled` has torch.compile fuse the net."""
+    torch.manual_seed(settings.seed)
+    net = build_net(settings).to(device)
     net = net.to(memory_format=torch.channels_last)  # 1.5 to 2 times as fast, on CPU and GPU
     optimizer = torch.optim.Adam(net.parameters(), lr=settings.schedule.learning_rate, betas=(0.9, 0.99), foreach=True)
-    ema = Ema(net, settings.schedule.ema)
-    return Run(settings, net, ema, optimizer, np.random.default_rng([settings.seed, 2]), device)
+    critic = adversary.Stage(settings.adversary, device) if settings.adversary.share else None
+    run = Run(settings, net, Ema(net, settings.schedule.ema), optimizer, device, critic=critic)
+    if compiled:
+        run.model = torch.compile(run.model)  # type: ignore[assignment]
+    if processes.rank()[1] > 1:
+        run.model = processes.wrapped(run.model, device)
+    return run
 
 
-def take_step(run: Run, pool: CropPool) -> Tensor:
+def crops(run: Run, pool: CropPool, step: int) -> Crops:
+    """What this process learns from in `step`: its share of the batch."""
+    rank, ranks = processes.rank()
+    _, count = processes.share(run.settings.schedule.batch, rank, ranks)
+    return pool.sample(np.random.default_rng([run.settings.seed, 2, step, rank]), count)
+
+
+def take_step(run: Run, batch: Crops) -> Tensor:
     """One optimizer step; the loss is returned as a tensor so that nothing has to wait for it."""
     schedule = run.settings.schedule
-    low, high = (_to_device(pixels, run.device) for pixels in pool.sample(run.rng, schedule.batch))
+    low, high = (_to_device(pixels, run.device) for pixels in batch)
     for group in run.optimizer.param_groups:
         group["lr"] = learning_rate(schedule, run.step)
-    with torch.autocast(run.device.type, torch.bfloat16, enabled=run.step < schedule.precise_from):
-        result = run.net(low)
-    loss = loss_of(result, high, squared=run.step >= schedule.squared_from)
+    loss = _loss(run, low, high)
     run.optimizer.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
     nn.utils.clip_grad_norm_(run.net.parameters(), schedule.gradient_limit)
@@ -305,6 +124,25 @@ def take_step(run: Run, pool: CropPool) -> Tensor:
     run.ema.update(run.net)
     run.step += 1
     return loss.detach()
+
+
+def _loss(run: Run, low: Tensor, high: Tensor) -> Tensor:
+    settings, schedule = run.settings, run.settings.schedule
+    squared = run.step >= schedule.squared_from
+    extra = superres_gan.draw(low) if run.adding_detail else ()
+    with torch.autocast(run.device.type, torch.bfloat16, enabled=run.step < schedule.precise_from):
+        result = run.model(low, *extra)
+    if not extra:
+        return loss_of(result, high, squared, schedule.frequency)
+    calm = (low.shape[0] + 1) // 2
+    faithful = loss_of(result[:calm], high[:calm], squared, schedule.frequency)
+    if calm == low.shape[0]:
+        return faithful
+    assert run.critic is not None
+    with torch.no_grad():
+        steady = averaged(run)(low[calm:])
+    busy = superres_gan.loss(run.critic, low[calm:], result[calm:], high[calm:], steady, settings.suppression)
+    return faithful + busy
 
 
 def _to_device(pixels: degrade.Pixels, device: torch.device) -> Tensor:
@@ -319,13 +157,15 @@ def train(
     *,
     device: str = "auto",
     resume: bool = False,
+    compiled: bool = False,
     stop: Callable[[], bool] = lambda: False,
 ) -> Run:
     """Run a recipe to its last step and return the run; its averaged weights are the model.
 
     `folder` holds the pictures, `out` takes checkpoint.safetensors and training.csv. `stop` is asked after each step;
-    where it says yes, a checkpoint is written and the run returned as it is. Raises UsageError where `out` holds a
-    run already and `resume` is not set, DiskError, MissingInput, and BipackError where the loss is no longer finite.
+    where it says yes, a checkpoint is written and the run returned as it is. Under torchrun every process calls this,
+    and the first one writes. Raises UsageError where `out` holds a run already and `resume` is not set, DiskError,
+    MissingInput, and BipackError where the loss is no longer finite.
     """
     path = os.path.join(out, CHECKPOINT)
     if os.path.exists(path) and not resume:
@@ -333,13 +173,27 @@ def train(
     pool = fill_pool(settings, folder)
     watched = validation_pictures(settings, folder)
     log.info("%d pictures, %.0f MB, %d watched", len(pool), pool.megabytes, len(watched))
-    run = start_run(settings, pick_device(device))
+    run = start_run(settings, pick_device(device), compiled)
     if resume and os.path.exists(path):
         _restore(run, path)
         log.info("going on from step %d", run.step)
-    rows = _LogFile(os.path.join(out, LOG), run.step)
+    rows = _LogFile(os.path.join(out, LOG), run.step) if processes.rank()[0] == 0 else None
     _loop(run, pool, watched, path, rows, stop)
     return run
+
+
+def _batches(run: Run, pool: CropPool) -> Iterator[Crops]:
+    """The batches from the run's step on; for a GPU some are cut ahead by other threads."""
+    first, last = run.step, run.settings.schedule.steps
+    if run.device.type == "cpu":
+        yield from (crops(run, pool, step) for step in range(first, last))
+        return
+    with ThreadPoolExecutor(_AHEAD, "crops") as executor:
+        waiting = [executor.submit(crops, run, pool, step) for step in range(first, min(first + _AHEAD, last))]
+        for step in range(first, last):
+            if step + _AHEAD < last:
+                waiting.append(executor.submit(crops, run, pool, step + _AHEAD))
+            yield waiting.pop(0).result()
 
 
 def _loop(
@@ -347,25 +201,29 @@ def _loop(
     pool: CropPool,
     watched: list[ValidationPicture],
     path: str,
-    rows: _LogFile,
+    rows: _LogFile | None,
     stop: Callable[[], bool],
 ) -> None:
-    settings, schedule = run.settings, run.settings.schedule
+    """To the last step; `rows` is there in the process that writes."""
+    settings, last_step = run.settings, run.settings.schedule.steps
+    ranks = processes.rank()[1]
     bicubic = float(np.mean([picture.bicubic for picture in watched])) if watched else 0.0
     begun, earlier, saved = time.monotonic(), run.seconds, time.monotonic()
     losses: list[Tensor] = []
-    while run.step < schedule.steps:
-        losses.append(take_step(run, pool))
+    for batch in _batches(run, pool):
+        losses.append(take_step(run, batch))
         run.seconds = earlier + time.monotonic() - begun
-        last = run.step == schedule.steps
+        last = run.step == last_step
         if run.step % settings.log_every == 0 or last:
             loss = _finite(float(torch.stack(losses).mean()), run.step)
             losses.clear()
-            score = _score(run, watched) if run.step % settings.validate_every == 0 or last else None
-            rows.add(run.step, run.seconds, loss, learning_rate(schedule, run.step - 1), score, bicubic)
-            _say(run, loss, score, bicubic)
-        stopping = stop()
-        if last or stopping or time.monotonic() - saved > settings.checkpoint_seconds:
+            if rows is not None:
+                score = _score(run, watched) if run.step % settings.validate_every == 0 or last else None
+                rate = learning_rate(settings.schedule, run.step - 1)
+                rows.add(run.step, run.seconds, loss, rate, score, bicubic)
+                _say(run, loss, score, bicubic)
+        stopping = processes.agreed(float(stop()), ranks) > 0
+        if rows is not None and (last or stopping or time.monotonic() - saved > settings.checkpoint_seconds):
             _save(run, path)
             saved = time.monotonic()
         if stopping:
@@ -378,8 +236,7 @@ def _score(run: Run, watched: list[ValidationPicture]) -> float:
 
 def averaged(run: Run) -> PlainNet:
     """The network with the moving average of its weights, on the run's device, branches not yet folded."""
-    size = run.settings.network
-    net = PlainNet(run.settings.scale, size.width, size.depth, expansion=size.expansion).to(run.device)
+    net = copy.deepcopy(run.net)  # and not a new one, which would draw from the generator that makes the noise
     run.ema.copy_to(net)
     return net.eval()
 
@@ -406,11 +263,10 @@ def _save(run: Run, path: str) -> None:
         path,
         step=run.step,
         recipe_digest=recipe.digest(run.settings),
-        model=run.net,
+        model=_modules(run),
         ema=run.ema,
-        optimizers={"adam": run.optimizer},
-        generators={"crops": run.rng},
-        extra={"seconds": run.seconds},
+        optimizers=_optimizers(run),
+        extra={"seconds": run.seconds, "critic": run.critic.state() if run.critic else None},
     )
 
 
@@ -419,12 +275,21 @@ def _restore(run: Run, path: str) -> None:
     checkpoint.restore(
         state,
         recipe_digest=recipe.digest(run.settings),
-        model=run.net,
+        model=_modules(run),
         ema=run.ema,
-        optimizers={"adam": run.optimizer},
-        generators={"crops": run.rng},
+        optimizers=_optimizers(run),
     )
     run.step, run.seconds = state.step, float(state.extra["seconds"])
+    if run.critic is not None:
+        run.critic.load(state.extra["critic"])
+
+
+def _modules(run: Run) -> nn.Module:
+    return run.net if run.critic is None else nn.ModuleDict({"net": run.net, "critic": run.critic.net})
+
+
+def _optimizers(run: Run) -> dict[str, torch.optim.Optimizer]:
+    return {"adam": run.optimizer} | ({"critic": run.critic.optimizer} if run.critic else {})
 
 
 def averaged_from(path: str, settings: SuperresRecipe) -> PlainNet:
@@ -466,14 +331,3 @@ class _LogFile:
             csv.writer(stream, lineterminator="\n").writerow(
                 [step, f"{seconds / 60:.2f}", f"{loss:.6f}", f"{rate:.3e}", *tail]
             )
-
-
-def shortened(settings: SuperresRecipe, steps: int) -> SuperresRecipe:
-    """The same recipe with its whole schedule scaled to `steps`: for trials and tests."""
-    schedule = settings.schedule
-    share = steps / schedule.steps
-    marks = {
-        name: max(1, round(getattr(schedule, name) * share))
-        for name in ("warm_up", "decay_from", "squared_from", "precise_from")
-    }
-    return dataclasses.replace(settings, schedule=dataclasses.replace(schedule, steps=steps, **marks))

@@ -97,21 +97,36 @@ class PlainNet(nn.Module):
     `depth` counts all convolutions; `width` is their channels. scale = 1 gives a restoration network.
     """
 
-    def __init__(self, scale: int = 2, width: int = 32, depth: int = 10, channels: int = 3, expansion: int = 2) -> None:
+    def __init__(
+        self,
+        scale: int = 2,
+        width: int = 32,
+        depth: int = 10,
+        channels: int = 3,
+        expansion: int = 2,
+        *,
+        noise: bool = False,
+        branched: bool = True,
+    ) -> None:
         super().__init__()
-        self.scale, self.width, self.depth, self.channels = scale, width, depth, channels
-        layers: list[nn.Module] = [BranchedConv(channels, width, expansion)]
+        self.scale, self.width, self.depth, self.channels, self.noise = scale, width, depth, channels, noise
+
+        def conv(inputs: int, outputs: int, gain: float = 1.0) -> nn.Module:
+            return BranchedConv(inputs, outputs, expansion, gain) if branched else _bare(inputs, outputs, gain)
+
+        layers: list[nn.Module] = [conv(channels + noise, width)]
         for _ in range(depth - 2):
-            layers += [nn.LeakyReLU(SLOPE), BranchedConv(width, width, expansion)]
+            layers += [nn.LeakyReLU(SLOPE), conv(width, width)]
         # The small last layer starts the network near the plain upsample, where the first steps are calm.
-        layers += [nn.LeakyReLU(SLOPE), BranchedConv(width, channels * scale**2, expansion, gain=0.1)]
+        layers += [nn.LeakyReLU(SLOPE), conv(width, channels * scale**2, 0.1)]
         self.body = nn.Sequential(*layers)
         self.shuffle = nn.PixelShuffle(scale)
         self.limited = False
 
-    def forward(self, plate: Tensor) -> Tensor:
-        """The enlarged plate."""
-        difference = self.body(plate)
+    def forward(self, plate: Tensor, noise: Tensor | None = None, amount: Tensor | None = None) -> Tensor:
+        """The enlarged plate. A network with noise takes it as (N, 1, H, W), unit normal, and how much of it, (1,) or
+        (N, 1, 1, 1): 0 adds no detail and is the same for any noise."""
+        difference = self.body(with_noise(plate, noise, amount) if self.noise else plate)
         if difference.dtype != plate.dtype:  # bfloat16 inside autocast; a cast without need would end up in the graph
             difference = difference.to(plate.dtype)
         result: Tensor = repeat_pixels(plate, self.scale) + self.shuffle(difference)
@@ -136,13 +151,29 @@ class _HalfBody(nn.Module):
     def __init__(self, net: PlainNet) -> None:
         super().__init__()
         self.body = net.body.half()
-        self.shuffle, self.scale, self.limited = net.shuffle, net.scale, net.limited
+        self.shuffle, self.scale, self.limited, self.noise = net.shuffle, net.scale, net.limited, net.noise
 
-    def forward(self, plate: Tensor) -> Tensor:
+    def forward(self, plate: Tensor, noise: Tensor | None = None, amount: Tensor | None = None) -> Tensor:
         """As PlainNet.forward, float32 in and out."""
-        difference: Tensor = self.shuffle(self.body(plate.half())).float()
+        seen = with_noise(plate, noise, amount) if self.noise else plate
+        difference: Tensor = self.shuffle(self.body(seen.half())).float()
         result = repeat_pixels(plate, self.scale) + difference
         return hold_lights(result, plate, self.scale) if self.limited else result
+
+
+def _bare(inputs: int, outputs: int, gain: float) -> nn.Conv2d:
+    """A 3x3 convolution as it is, started as wide as the branched one."""
+    conv = nn.Conv2d(inputs, outputs, 3, padding=1)
+    nn.init.normal_(conv.weight, std=gain * (2 / (1 + SLOPE**2)) ** 0.5 / (9 * inputs) ** 0.5)
+    nn.init.zeros_(conv.bias)  # type: ignore[arg-type]
+    return conv
+
+
+def with_noise(plate: Tensor, noise: Tensor | None, amount: Tensor | None) -> Tensor:
+    """The plate with its noise, scaled, as one more channel; without noise that channel is 0."""
+    if noise is None or amount is None:
+        return torch.cat([plate, torch.zeros_like(plate[:, :1])], dim=1)
+    return torch.cat([plate, noise * amount.view(-1, 1, 1, 1)], dim=1)
 
 
 def repeat_pixels(plate: Tensor, scale: int) -> Tensor:

@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from bipack import catalog
+from bipack.errors import UsageError
+from bipack_train import cli, superres, superres_data, superres_gan, superres_loss, superres_recipe
+from bipack_train.models.plain import PlainNet
+from training import write_photos, write_recipe
+
+
+def detailed(path: Path, steps: int = 12) -> str:
+    """A recipe whose last half adds detail."""
+    write_recipe(path, steps)
+    text = path.read_text().replace("depth = 3", "depth = 3\nnoise = true")
+    path.write_text(text.replace("[[sources]]", "[adversary]\nshare = 0.5\n\n[[sources]]"))
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return write_photos(tmp_path_factory.mktemp("data"))
+
+
+def test_amount_0_is_the_faithful_result_whatever_the_noise() -> None:
+    net = PlainNet(2, 8, 3, noise=True).eval()
+    plate, noise = torch.rand(1, 3, 8, 8), torch.randn(1, 1, 8, 8)
+    without = net(plate)
+    assert torch.equal(net(plate, noise, torch.zeros(1)), without)
+    assert not torch.equal(net(plate, noise, torch.ones(1)), without)
+
+
+def test_half_of_a_batch_is_without_noise() -> None:
+    noise, amount = superres_gan.draw(torch.zeros(4, 3, 6, 5))
+    assert noise.shape == (4, 1, 6, 5)
+    assert (amount[:2] == 0).all() and (amount[2:] >= 0.3).all()
+
+
+def test_only_what_is_worse_than_the_steady_result_is_an_artefact() -> None:
+    truth = torch.zeros(1, 3, 32, 32)
+    steady = truth + 0.1
+    result = truth.clone()
+    result[..., 8:16, 8:16] = 0.5 * torch.rand(1, 3, 8, 8) + 0.2  # busy and wrong
+    found = superres_gan.artefacts(result, truth, steady)
+    assert (found[..., 9:15, 9:15] > 0).all()
+    assert (found[..., 20:, 20:] == 0).all()
+
+
+def test_the_stage_trains_both_sides_and_a_stopped_run_goes_on_bit_for_bit(photos: str, tmp_path: Path) -> None:
+    settings = superres_recipe.load_recipe(detailed(tmp_path / "r.toml"))
+    straight = superres.train(settings, photos, str(tmp_path / "a"), device="cpu")
+    assert straight.critic is not None and straight.critic.steps == 6
+    calls = iter(range(1000))
+    superres.train(settings, photos, str(tmp_path / "b"), device="cpu", stop=lambda: next(calls) >= 8)
+    resumed = superres.train(settings, photos, str(tmp_path / "b"), device="cpu", resume=True)
+    assert resumed.critic is not None
+    for first, second in ((straight.net, resumed.net), (straight.critic.net, resumed.critic.net)):
+        assert all(torch.equal(value, second.state_dict()[name]) for name, value in first.state_dict().items())
+
+
+def test_a_model_that_adds_detail_is_published_with_its_knob(photos: str, tmp_path: Path) -> None:
+    path = detailed(tmp_path / "r.toml", 4)
+    out = tmp_path / "run"
+    assert cli.main(["recipe", path, "--data", photos, "--out", str(out), "--device", "cpu", "--threads", "1"]) == 0
+    card = catalog.locate(str(out / "tiny_x2")).card
+    assert card is not None and card.verified
+    assert [port.role for port in card.inputs] == ["plate", "noise", "amount"]
+    assert [knob.name for knob in card.knobs] == ["detail"]
+    assert card.geometry.tiling == "exact"
+
+
+def test_detail_without_noise_is_refused(tmp_path: Path) -> None:
+    path = Path(detailed(tmp_path / "r.toml"))
+    path.write_text(path.read_text().replace("noise = true", "noise = false"))
+    with pytest.raises(UsageError, match=r"network\.noise"):
+        superres_recipe.load_recipe(str(path))
+
+
+def test_worn_pictures_are_learned_from_as_they_are(photos: str, tmp_path: Path) -> None:
+    settings = superres_recipe.load_recipe(write_recipe(tmp_path / "r.toml"))
+    wear = dataclasses.replace(settings.wear, crops=2, side=14, film=0.0, jpeg=1.0)
+    data = dataclasses.replace(settings.data, drawn=0, shares=(1, 0, 0, 0), validation=())
+    schedule = dataclasses.replace(settings.schedule, patch=14)
+    settings = dataclasses.replace(settings, wear=wear, data=data, schedule=schedule)
+    pool = superres_data.fill_pool(settings, photos)
+    assert pool.count("photos") == len(pool) == 6
+    low, _ = pool.sample(np.random.default_rng(0), 4)
+    assert np.abs(low * 255 - np.rint(low * 255)).max() < 1e-3, "no gain and no color of its own"
+
+
+def test_the_focal_frequency_loss_counts_the_worst_frequency_most() -> None:
+    columns = torch.arange(32.0)
+    wave = torch.sin(2 * torch.pi * 4 * columns / 32).expand(1, 1, 32, 32)
+    spread = torch.randn(1, 1, 32, 32, generator=torch.Generator().manual_seed(0))
+    spread = spread * (wave.square().mean() / spread.square().mean()).sqrt()
+    assert superres_loss.focal_frequency(wave) > 2 * superres_loss.focal_frequency(spread)
+    truth = torch.rand(1, 3, 8, 8)
+    plain, more = (superres_loss.loss_of(truth + 0.1, truth, False, weight) for weight in (0.0, 1.0))
+    assert more > plain

@@ -1,0 +1,115 @@
+"""The pictures of a super-res recipe: read, drawn, shrunk or worn, and those that training is watched on."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bipack.errors import UsageError
+from bipack.imaging import resample
+from bipack_train import degrade, metrics, pictures, wear
+from bipack_train.pool import CropPool
+from bipack_train.superres_recipe import SuperresRecipe
+
+_VALIDATION_SIDE = 192
+"""Validation looks at a square of this many sharp pixels in the middle of each picture."""
+
+# Pictures -----------------------------------------------------------------------------------------------------------
+
+
+def fill_pool(settings: SuperresRecipe, folder: str) -> CropPool:
+    """Read, draw and shrink or wear all training pictures. Raises MissingInput, CorruptInput, UsageError."""
+    data = settings.data
+    pool = CropPool(settings.scale, settings.schedule.patch)
+    away = {os.path.normpath(name) for name in (*data.held_out, *data.validation, *data.exclude)}
+    for photos in data.photos:
+        for name in pictures.list_files(os.path.join(folder, photos), pictures.PHOTO_SUFFIXES):
+            if os.path.normpath(os.path.join(photos, name)) not in away:
+                _add_photo(pool, os.path.join(folder, photos, name), settings)
+    if data.panoramas:
+        _add_panoramas(pool, settings, folder, away)
+    for index in range(data.drawn):
+        drawn = pictures.draw(settings.seed, index, data.drawn_size)
+        if drawn.hdr:
+            # One in three is shrunk the way files are shrunk, halo and all, so that both kinds of edge are known.
+            pool.add("lamps", drawn.pixels, "light" if index % 3 else "coded", hdr=True)
+        else:
+            _add(pool, "drawn", drawn.pixels, settings)
+    groups = ("photos", "drawn", "panoramas", "lamps")
+    pool.finish({group: share for group, share in zip(groups, data.shares, strict=True) if share > 0})
+    return pool
+
+
+def _add_photo(pool: CropPool, path: str, settings: SuperresRecipe) -> None:
+    """Add a photograph at its sharp size, and a large one once more, smaller: more detail per pixel."""
+    _add(pool, "photos", pictures.original(path), settings)
+    whole = pictures.read_photo(path)
+    if max(whole.shape[:2]) >= 2000:
+        _add(pool, "photos", pictures.shrunk(whole, 3.3, "cubic"), settings)
+
+
+def _add(pool: CropPool, group: str, sharp: pictures.Pixels, settings: SuperresRecipe) -> None:
+    """Add a sharp picture: shrunk as a whole, or as worn crops, each with a history of its own."""
+    if not settings.wear.crops:
+        pool.add(group, sharp)
+        return
+    rng = np.random.default_rng([settings.seed, 3, len(pool)])
+    for _ in range(settings.wear.crops):
+        worn = wear.worn_crop(sharp, settings.scale, settings.wear, rng)
+        if worn is not None:
+            pool.add_worn(group, *worn)
+
+
+def _add_panoramas(pool: CropPool, settings: SuperresRecipe, folder: str, away: set[str]) -> None:
+    rng = np.random.default_rng([settings.seed, 1])
+    for name in pictures.list_files(os.path.join(folder, settings.data.panoramas), (".exr",)):
+        if os.path.normpath(os.path.join(settings.data.panoramas, name)) in away:
+            continue
+        linear = pictures.read_panorama(os.path.join(folder, settings.data.panoramas, name))
+        if max(linear.shape[:2]) > 2048:
+            continue
+        for index in range(settings.data.exposures):
+            way = "light" if index % 2 else "coded"
+            pool.add("panoramas", pictures.exposed(linear, float(rng.uniform(-2, 4))), way, hdr=True)
+
+
+@dataclass(frozen=True)
+class ValidationPicture:
+    """One picture that training is watched on."""
+
+    name: str
+    low: Tensor  # (1, 3, side/scale, side/scale)
+    high: degrade.Pixels  # (side, side, 3)
+    bicubic: float  # PSNR-Y of plain interpolation
+
+
+def validation_pictures(settings: SuperresRecipe, folder: str) -> list[ValidationPicture]:
+    """Of each picture of the validation list the middle, shrunk and rounded to 8 bits, or a worn crop."""
+    result = []
+    for index, name in enumerate(settings.data.validation):
+        pixels = pictures.original(os.path.join(folder, name))
+        if settings.wear.crops:
+            rng = np.random.default_rng([settings.seed, 4, index])
+            worn = wear.worn_crop(pixels, settings.scale, settings.wear, rng)
+            if worn is None:
+                height, width = pixels.shape[:2]
+                raise UsageError(f"{name} is too small to watch ({width}x{height}); lower wear.side or name another.")
+            low, high = worn[0].astype(np.float32) / np.float32(255), worn[1]
+        else:
+            high = _middle(pixels, settings.scale)
+            low = degrade.to_8bit(np.clip(degrade.shrink_coded(high, settings.scale), 0, 1))
+        plain = resample.resize(low, high.shape[1], high.shape[0], kernel="cubic")
+        tensor = torch.from_numpy(np.ascontiguousarray(low.transpose(2, 0, 1)))[None]
+        result.append(ValidationPicture(name, tensor, high, metrics.psnr_y(plain, high, settings.scale)))
+    return result
+
+
+def _middle(pixels: degrade.Pixels, scale: int) -> degrade.Pixels:
+    height, width = pixels.shape[:2]
+    side = min(_VALIDATION_SIDE, height, width) // scale * scale
+    top, left = (height - side) // 2, (width - side) // 2
+    return np.ascontiguousarray(pixels[top : top + side, left : left + side])

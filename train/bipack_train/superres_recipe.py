@@ -1,0 +1,171 @@
+"""What a super-res recipe may say.
+
+One recipe is one shipped model: its network, the pictures and what happens to them, the schedule, and for the card what
+it cannot do and where its pictures come from.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass, field
+
+from bipack.card import Source
+from bipack.errors import UsageError
+from bipack_train import recipe, wear
+from bipack_train.paintfix import Adversary
+from bipack_train.wear import Wear
+
+KIND = "superres"
+
+
+@dataclass(frozen=True)
+class Network:
+    """Size of the network."""
+
+    width: int = 32
+    """Channels of each inner convolution."""
+
+    depth: int = 10
+    """Convolutions in all; also the tile overlap that makes tiling exact."""
+
+    expansion: int = 2
+    """Width of the expanded training branch over `width`; nothing of it is left after export."""
+
+    branched: bool = True
+    """False trains the bare 3x3 convolutions: the control that the branches are measured against."""
+
+    noise: bool = False
+    """Takes noise and an amount besides the plate: detail may be added that differs with the seed."""
+
+
+@dataclass(frozen=True)
+class Data:
+    """What is learned from. Folders are relative to the data folder."""
+
+    photos: tuple[str, ...] = ("photos", "textures")
+    """Folders of photographs."""
+
+    panoramas: str = "hdri"
+    """Folder of scene-linear EXR panoramas; empty for none."""
+
+    exposures: int = 2
+    """Random exposures at which each panorama is taken in."""
+
+    drawn: int = 200
+    """Pictures drawn by the seed."""
+
+    drawn_size: int = 256
+    """Their side in pixels."""
+
+    shares: tuple[float, float, float, float] = (0.72, 0.18, 0.05, 0.05)
+    """How often crops come from photographs, drawn pictures, panoramas and drawn lamps."""
+
+    held_out: tuple[str, ...] = ()
+    """Files (relative to the data folder) that are never trained on: the test list of the card's scores."""
+
+    validation: tuple[str, ...] = ()
+    """Files that are never trained on and whose PSNR the log shows while training runs."""
+
+    exclude: tuple[str, ...] = ()
+    """Files that are left out for what they are: soft, noisy, or a near twin of a held-out one."""
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long, how fast, with which loss. All marks are counted in optimizer steps."""
+
+    steps: int = 80_000
+    batch: int = 16
+    patch: int = 48
+    """Side of a crop in plate pixels."""
+
+    learning_rate: float = 1e-3
+    warm_up: int = 500
+    """Steps over which the rate rises from zero."""
+
+    decay_from: int = 50_000
+    """Step from which the rate falls along a cosine to zero at the last step."""
+
+    squared_from: int = 60_000
+    """Step from which the loss is the squared error."""
+
+    frequency: float = 0.0
+    """Weight of the focal frequency loss, beside either."""
+
+    precise_from: int = 72_000
+    """Step from which everything is float32. Before it convolutions run in bfloat16, up to five times as fast."""
+
+    gradient_limit: float = 0.5
+    """Longest gradient, as a norm over all weights: a rare batch must not throw deep and wide networks off."""
+
+    ema: float = 0.999
+
+
+@dataclass(frozen=True)
+class SuperresRecipe:
+    """A whole super-res recipe (kind = "superres")."""
+
+    name: str
+    title: str
+    version: str
+    purpose: str
+    scale: int = 2
+    seed: int = 1
+    network: Network = field(default_factory=Network)
+    data: Data = field(default_factory=Data)
+    schedule: Schedule = field(default_factory=Schedule)
+    wear: Wear = field(default_factory=Wear)
+    """What photographs and drawn pictures go through before they are learned from; nothing by default."""
+
+    adversary: Adversary = field(default_factory=Adversary)
+    """The late stage that adds detail, for networks that take noise."""
+
+    suppression: float = 1.0
+    """In that stage: weight of the error where added detail is further from the truth than none."""
+
+    checkpoint_seconds: float = field(default=60.0, metadata=recipe.VOLATILE)
+    log_every: int = field(default=200, metadata=recipe.VOLATILE)
+    validate_every: int = field(default=2000, metadata=recipe.VOLATILE)
+    limits: tuple[str, ...] = field(default=(), metadata=recipe.VOLATILE)
+    """Sentences for the card: what the model cannot do."""
+
+    sources: tuple[Source, ...] = field(default=(), metadata=recipe.VOLATILE)
+    """Where the pictures come from and under which licences, for the card."""
+
+
+def load_recipe(path: str) -> SuperresRecipe:
+    """Read and check a super-res recipe. Raises MissingInput, UsageError."""
+    settings = recipe.load(path, SuperresRecipe, KIND)
+    schedule = settings.schedule
+    if not 1 <= settings.scale <= 4:
+        raise UsageError(f"Recipe {path}: scale is {settings.scale}; allowed are 1 to 4.")
+    if settings.network.depth < 2:
+        raise UsageError(f"Recipe {path}: network.depth is {settings.network.depth}; at least 2 are needed.")
+    if not 0 < schedule.warm_up < schedule.decay_from < schedule.steps:
+        raise UsageError(f"Recipe {path}: schedule needs 0 < warm_up < decay_from < steps.")
+    if settings.adversary.share and not settings.network.noise:
+        raise UsageError(f"Recipe {path}: an adversary adds detail, which needs network.noise = true.")
+    wear.check(settings.wear, settings.scale, path)
+    return settings
+
+
+def learning_rate(schedule: Schedule, step: int) -> float:
+    """Rate at `step` (from 0): a linear rise, a constant stretch, a cosine fall to zero."""
+    if step < schedule.warm_up:
+        return schedule.learning_rate * (step + 1) / schedule.warm_up
+    if step < schedule.decay_from:
+        return schedule.learning_rate
+    done = (step - schedule.decay_from) / (schedule.steps - schedule.decay_from)
+    return schedule.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
+
+
+def shortened(settings: SuperresRecipe, steps: int) -> SuperresRecipe:
+    """The same recipe with its whole schedule scaled to `steps`: for trials and tests."""
+    schedule = settings.schedule
+    share = steps / schedule.steps
+    marks = {
+        name: max(1, round(getattr(schedule, name) * share))
+        for name in ("warm_up", "decay_from", "squared_from", "precise_from")
+    }
+    return dataclasses.replace(settings, schedule=dataclasses.replace(schedule, steps=steps, **marks))

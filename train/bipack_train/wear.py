@@ -1,0 +1,279 @@
+"""What happens to a picture between the scene and an archive's file, in the order in which it happens.
+
+Optics blur the light; a sensor or scanner samples it and adds shot and read noise; a camera sharpens; interlacing and
+chroma subsampling drop samples; an encoder does the rest, sometimes twice. Each stage has its own switch: how often it
+happens, 0 to never. The worn picture stands exactly where the sharp one does, so that a network learns to clean and not
+to move.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from bipack.errors import UsageError
+from bipack.imaging import color, resample
+from bipack_train import codecs, ycc
+
+Pixels = NDArray[np.float32]
+"""(height, width, 3) display-coded RGB 0..1 unless said to be light."""
+
+KERNELS = ("box", "linear", "cubic", "lanczos3")
+_CLIP_FRAMES = 6
+_REACH = 3
+"""Most sharp pixels that a clip's camera moves from one frame to the next, along each axis."""
+
+
+@dataclass(frozen=True)
+class Wear:
+    """The stages; a number between 0 and 1 is how often one happens."""
+
+    crops: int = 0
+    """Worn crops taken of each picture; 0 leaves pictures clean."""
+
+    side: int = 224
+    """Side of a worn crop, in plate pixels."""
+
+    clean: float = 0.1
+    """Crops that nothing but the shrinking happens to: a model must leave good pictures alone."""
+
+    blur: float = 0.5
+    blur_radius: tuple[float, float] = (0.2, 0.9)
+    """Sigma of the optics' blur in plate pixels; the two axes differ."""
+
+    kernels: tuple[str, ...] = KERNELS
+    """Kernels of the shrinking, in scene-linear light. One is picked."""
+
+    noise: float = 0.5
+    noise_shot: float = 0.006
+    """Most variance of shot noise per unit of light, where 1 is white."""
+
+    noise_read: float = 0.012
+    """Most sigma of read noise, in light."""
+
+    bayer: float = 0.6
+    """Of the noisy ones, those whose noise is correlated as a demosaiced sensor's."""
+
+    ringing: float = 0.3
+    """Sharpening halos, or the ripples of a cut-off at a frequency."""
+
+    interlace: float = 0.0
+    """One field only, the other lines made from their neighbours: interlaced footage after a deinterlacer."""
+
+    chroma: float = 0.3
+    """Chroma at half size, before any encoder."""
+
+    jpeg: float = 0.35
+    jpeg_quality: tuple[int, int] = (25, 95)
+    film: float = 0.55
+    """Real film encodes of short clips. A crop gets one encoder at most in a generation: jpeg + film must be <= 1."""
+
+    codecs: tuple[str, ...] = codecs.CODECS
+    film_quality: tuple[int, int] = (18, 37)
+    """crf of H.264 and H.265; MPEG-2 takes its quantiser from the same range, 18 as 2 and every 1.5 as one more."""
+
+    again: float = 0.2
+    """A second generation: encoded once more, otherwise."""
+
+
+def check(wear: Wear, scale: int, path: str) -> None:
+    """Raise UsageError for stages that make no sense."""
+    shares = ("clean", "blur", "noise", "bayer", "ringing", "interlace", "chroma", "jpeg", "film", "again")
+    wrong = [name for name in shares if not 0 <= getattr(wear, name) <= 1]
+    if wrong or wear.jpeg + wear.film > 1:
+        name = wrong[0] if wrong else "jpeg + film"
+        raise UsageError(f"Recipe {path}: wear.{name} is no share; allowed are 0 to 1.")
+    unknown = sorted({*wear.kernels} - {*KERNELS}) + sorted({*wear.codecs} - {*codecs.CODECS})
+    if unknown or not wear.kernels or not wear.codecs:
+        known = f"kernels {', '.join(KERNELS)}; codecs {', '.join(codecs.CODECS)}"
+        raise UsageError(f"Recipe {path}: wear names {', '.join(unknown) or 'nothing'}. Known: {known}.")
+    if wear.crops and wear.side % 2:
+        raise UsageError(f"Recipe {path}: wear.side is {wear.side}; film encoders need an even number.")
+
+
+# A worn crop --------------------------------------------------------------------------------------------------------
+
+
+def worn_crop(sharp: Pixels, scale: int, wear: Wear, rng: np.random.Generator) -> tuple[codecs.Bytes, Pixels] | None:
+    """(worn plate of 8 bits, sharp truth) cut at random from a sharp picture; None where that is too small.
+
+    The picture is turned and mirrored first: afterwards the encoder's blocks would be turned along.
+    """
+    side, margin = wear.side * scale, _REACH * (_CLIP_FRAMES - 1)
+    turned = np.rot90(sharp, int(rng.integers(4)))
+    if rng.random() < 0.5:
+        turned = turned[:, ::-1]
+    height, width = turned.shape[:2]
+    if min(height, width) < side + 2 * margin:
+        return None
+    top, left = (int(rng.integers(margin, limit - side - margin + 1)) for limit in (height, width))
+    if rng.random() < wear.clean:
+        truth = _window(turned, top, left, side)
+        return _bytes(shrink(color.decode(truth), scale, "cubic", coded=True)), truth
+    clip = _clip(turned, top, left, side, rng)
+    pictures, place = wear_clip(clip, scale, wear, rng)
+    return pictures[place], clip[place]
+
+
+def _clip(sharp: Pixels, top: int, left: int, side: int, rng: np.random.Generator) -> list[Pixels]:
+    """A camera that moves over the picture by whole sharp pixels, so that truth needs no interpolation."""
+    step = rng.integers(-_REACH, _REACH + 1, 2)
+    return [
+        _window(sharp, top + int(step[0]) * number, left + int(step[1]) * number, side)
+        for number in range(_CLIP_FRAMES)
+    ]
+
+
+def _window(sharp: Pixels, top: int, left: int, side: int) -> Pixels:
+    return np.ascontiguousarray(sharp[top : top + side, left : left + side])
+
+
+def wear_clip(
+    clip: Sequence[Pixels], scale: int, wear: Wear, rng: np.random.Generator
+) -> tuple[list[codecs.Bytes], int]:
+    """The frames of `clip` (sharp, moving) as worn plates of 8 bits, and the number of the one to learn from.
+
+    Without a film encode in it only that one frame is worth its time; the others are then left out of the work, and
+    the list holds it at its place beside unfinished ones.
+    """
+    encoders = [_pick_encoder(wear, rng)]
+    if rng.random() < wear.again:
+        encoders.append(_pick_encoder(wear, rng))
+    place = int(rng.integers(1, len(clip)))
+    is_film = any(isinstance(encoder, codecs.Film) for encoder in encoders)
+    wanted = range(len(clip)) if is_film else (place,)
+    camera = _camera(scale, wear, rng)
+    frames = [_bytes(camera(clip[number])) for number in wanted]
+    for encoder in encoders:
+        frames = encoder_pass(frames, encoder)
+    return (frames, place) if is_film else ([*[frames[0]] * len(clip)], place)
+
+
+def _camera(scale: int, wear: Wear, rng: np.random.Generator) -> Callable[[Pixels], Pixels]:
+    """The stages from light to display code with their settings drawn; noise differs from frame to frame."""
+    happens = {name: rng.random() < getattr(wear, name) for name in ("blur", "noise", "bayer", "ringing")}
+    sigma = rng.uniform(*wear.blur_radius, 2) * scale
+    angle = float(rng.uniform(0, np.pi))
+    kernel = wear.kernels[int(rng.integers(len(wear.kernels)))]
+    # Squared, so that low noise is met more often than heavy.
+    shot, read = wear.noise_shot * rng.random() ** 2, wear.noise_read * rng.random() ** 2
+    halo = _halo(rng) if happens["ringing"] else None
+    field = int(rng.integers(2)) if rng.random() < wear.interlace else None
+    chroma = str(rng.choice(("420", "422"))) if rng.random() < wear.chroma else "444"
+
+    def take(sharp: Pixels) -> Pixels:
+        light = color.decode(sharp)
+        if happens["blur"]:
+            light = blur(light, sigma, angle)
+        light = shrink(light, scale, kernel)
+        if happens["noise"]:
+            light = add_noise(light, shot, read, happens["bayer"], rng)
+        coded = color.encode(np.clip(light, 0, 1))
+        if halo is not None:
+            coded = halo(coded)
+        if field is not None:
+            coded = one_field(coded, field)
+        if chroma != "444":
+            coded = ycc.join(ycc.split(_bytes(coded), chroma)).astype(np.float32) / np.float32(255)
+        return coded
+
+    return take
+
+
+def _pick_encoder(wear: Wear, rng: np.random.Generator) -> codecs.Film | tuple[int, str] | None:
+    """Film, JPEG (quality, chroma), or None for none."""
+    drawn = rng.random()
+    if drawn < wear.film:
+        codec = wear.codecs[int(rng.integers(len(wear.codecs)))]
+        quality = int(rng.integers(wear.film_quality[0], wear.film_quality[1] + 1))
+        if codec == "mpeg2":
+            quality = 2 + round(max(0, quality - 18) / 1.5)
+        return codecs.Film(codec, quality, group=int(rng.choice((3, 6, 12))))
+    if drawn < wear.film + wear.jpeg:
+        quality = int(rng.integers(wear.jpeg_quality[0], wear.jpeg_quality[1] + 1))
+        return quality, str(rng.choice(("420", "420", "422", "444")))
+    return None
+
+
+def encoder_pass(frames: Sequence[codecs.Bytes], encoder: codecs.Film | tuple[int, str] | None) -> list[codecs.Bytes]:
+    """The frames after one generation."""
+    if encoder is None:
+        return list(frames)
+    if isinstance(encoder, codecs.Film):
+        return codecs.through_film(frames, encoder)
+    return [codecs.through_jpeg(pixels, *encoder) for pixels in frames]
+
+
+# The stages ---------------------------------------------------------------------------------------------------------
+
+
+def blur(light: Pixels, sigma: NDArray[np.float64], angle: float) -> Pixels:
+    """Light spread by optics: a Gaussian of two sigmas (pixels), turned by `angle`."""
+    radius = int(np.ceil(3 * max(sigma)))
+    rows, columns = np.mgrid[-radius : radius + 1, -radius : radius + 1].astype(np.float64)
+    along, beside = columns * np.cos(angle) + rows * np.sin(angle), rows * np.cos(angle) - columns * np.sin(angle)
+    kernel = np.exp(-0.5 * ((along / sigma[0]) ** 2 + (beside / sigma[1]) ** 2))
+    return _filtered(light, kernel / kernel.sum())
+
+
+def shrink(light: Pixels, scale: int, kernel: str, coded: bool = False) -> Pixels:
+    """Light at 1/scale of its size, sides being multiples; `coded` shrinks and returns display code instead."""
+    height, width = (side // scale for side in light.shape[:2])
+    if coded:
+        light = color.encode(light)
+    if scale == 1:
+        return light
+    if kernel == "box":
+        return np.asarray(cv2.resize(light, (width, height), interpolation=cv2.INTER_AREA), np.float32)
+    return resample.resize(light, width, height, kernel=kernel)
+
+
+def add_noise(light: Pixels, shot: float, read: float, bayer: bool, rng: np.random.Generator) -> Pixels:
+    """Light with noise of variance shot * light + read^2; `bayer` measures one color at each pixel, as most sensors."""
+    sigma = np.sqrt(shot * np.maximum(light, 0) + read**2)
+    noise = (sigma * rng.standard_normal(light.shape)).astype(np.float32)
+    return light + (_demosaiced(noise) if bayer else noise)
+
+
+def _demosaiced(noise: Pixels) -> Pixels:
+    """What is left of white noise when each pixel keeps one color (RGGB) and the others are interpolated."""
+    rows, columns = np.mgrid[0 : noise.shape[0], 0 : noise.shape[1]] % 2
+    sites = ((rows == 0) & (columns == 0), rows != columns, (rows == 1) & (columns == 1))
+    cross = np.array([[0, 1, 0], [1, 4, 1], [0, 1, 0]]) / 4
+    square = np.array([[1, 2, 1], [2, 4, 2], [1, 2, 1]]) / 4
+    planes = [noise[:, :, index] * site for index, site in enumerate(sites)]
+    return np.stack(
+        [_filtered(plane, kernel) for plane, kernel in zip(planes, (square, cross, square), strict=True)], axis=-1
+    )
+
+
+def _halo(rng: np.random.Generator) -> Callable[[Pixels], Pixels]:
+    """Either a sharpener's halo or the ripples of a sharp cut-off in frequency."""
+    if rng.random() < 0.6:
+        amount, sigma = float(rng.uniform(0.2, 1.0)), float(rng.uniform(0.6, 1.5))
+        return lambda coded: np.clip(coded + amount * (coded - cv2.GaussianBlur(coded, (0, 0), sigma)), 0, 1)
+    cutoff = float(rng.uniform(0.55, 0.95))
+    line = np.sinc(np.arange(-7, 8) * cutoff)
+    line /= line.sum()
+    return lambda coded: np.clip(_filtered(coded, np.outer(line, line)), 0, 1)
+
+
+def one_field(coded: Pixels, first: int) -> Pixels:
+    """Every second line from `first`; those between are the mean of their neighbours, where they were."""
+    result = coded.copy()
+    padded = np.concatenate([coded[1:2], coded, coded[-2:-1]])
+    result[1 - first :: 2] = 0.5 * (padded[1 - first : -2 : 2] + padded[3 - first :: 2])
+    return result
+
+
+def _filtered(pixels: Pixels, kernel: NDArray[Any]) -> Pixels:
+    return np.asarray(cv2.filter2D(pixels, -1, kernel.astype(np.float32), borderType=cv2.BORDER_REFLECT_101))
+
+
+def _bytes(coded: Pixels) -> codecs.Bytes:
+    return np.rint(np.clip(coded, 0, 1) * 255).astype(np.uint8)

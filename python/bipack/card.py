@@ -19,7 +19,7 @@ from bipack.errors import ModelRefused
 
 SCHEMA = 1
 CARD_NAME = "card.json"
-KINDS = ("image", "masked", "pair", "region", "interpolate")
+KINDS = ("image", "masked", "pair", "region", "interpolate", "inpaint")
 ROLES = ("plate", "matte", "latent", "noise", "amount", "flow")
 ENCODINGS = ("bipack", "linear")
 TILING = ("exact", "blend", "whole")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Tuple
+from typing import Any, Mapping, Sequence, Tuple
 
 from bipack.card import Knob
+from bipack.frames import parse_frames
 
-NAME = "inpaint"
+KIND = "inpaint"
+"""Kind of card whose model is run by this."""
 
 MADE = -1000000
 """Value of the source layer where no frame showed the background and the fill was made up. No frame has that number."""
@@ -17,7 +19,7 @@ INPAINT: Tuple[Knob, ...] = (
     Knob(
         "range",
         "int",
-        8,
+        4,
         "neighbours",
         0,
         32,
@@ -27,7 +29,7 @@ INPAINT: Tuple[Knob, ...] = (
     Knob(
         "step",
         "int",
-        1,
+        2,
         "step",
         1,
         10,
@@ -43,6 +45,13 @@ INPAINT: Tuple[Knob, ...] = (
         12,
         tooltip="Frames spread evenly over the whole shot that may lend background to every frame. They make the fill "
         "of a locked-off shot the same on every frame.",
+    ),
+    Knob(
+        "key_frames",
+        "string",
+        "",
+        "which",
+        tooltip="Frames that show the background best, such as 1001 1040-1044, in place of the evenly spread ones.",
     ),
     Knob(
         "motion",
@@ -93,7 +102,7 @@ INPAINT: Tuple[Knob, ...] = (
         "grain",
         values=("made", "all", "off"),
         tooltip="Grain as measured on the plate. made: on what was made up; what is borrowed brings its own. all: what "
-        "is borrowed is degrained and gets new grain as well, so that a still fill does not freeze. off: none is added.",
+        "is borrowed is degrained and gets new grain as well, so that a still fill does not freeze. off: none.",
     ),
     Knob("grain_amount", "float", 1.0, "grain amount", 0.0, 2.0, tooltip="How much grain is added."),
     Knob("seed", "int", 0, "seed", 0, 100, tooltip="Another number gives other grain; every frame has its own anyway."),
@@ -112,5 +121,23 @@ INPAINT: Tuple[Knob, ...] = (
         tooltip="Adds the channel inpaint.source: the number of the frame that each pixel comes from, -1000000 where "
         "it was made up.",
     ),
-    Knob("mix", "float", 1.0, "mix", 0.0, 1.0, tooltip="How much of the result is mixed over the picture."),
 )
+
+
+def lenders(frame: int, settings: Mapping[str, Any], shot: Sequence[int]) -> Tuple[Tuple[int, ...], Tuple[int, ...]]:
+    """(neighbours, key frames) that may lend background to `frame`, of the frames that are there (`shot`, sorted).
+
+    The key frames are the same for every frame of a shot, whatever part of it is cooked, and so on every machine of a
+    farm. `settings` holds values of the knobs, as numbers or as text. Raises UsageError for frames that are none.
+    """
+    there = set(shot)
+    reach, step, count = (max(0, int(float(settings[name]))) for name in ("range", "step", "keys"))
+    wanted = [frame + sign * max(1, step) * place for place in range(1, reach + 1) for sign in (-1, 1)]
+    text = str(settings["key_frames"]).replace(" ", ",").strip(",")
+    if text:
+        keys = tuple(sorted(number for number in parse_frames(text) if number in there))
+    else:
+        places = range(min(count, len(shot)))
+        # The middles of equal parts: the ends of a shot are where a camera is least settled.
+        keys = tuple(shot[(2 * place + 1) * len(shot) // (2 * len(places))] for place in places)
+    return tuple(number for number in wanted if number in there and number not in keys), keys

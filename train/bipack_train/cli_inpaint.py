@@ -30,13 +30,13 @@ def run_recipe(path: str, args: argparse.Namespace) -> int:
     # Not at the top: torch takes seconds to import, and --help should not wait for it.
     import torch
 
-    from bipack_train import inpaint, publish_inpaint
+    from bipack_train import inpaint, inpaint_recipe, publish_inpaint
 
-    settings = inpaint.load_recipe(path)
+    settings = inpaint_recipe.load_recipe(path)
     if not args.data:
         raise UsageError("Say with --data which folder holds the pictures that the recipe names.")
     if getattr(args, "steps", None):
-        settings = inpaint.shortened(settings, args.steps)
+        settings = inpaint_recipe.shortened(settings, args.steps)
     if args.threads:
         torch.set_num_threads(args.threads)
     out = args.out or os.path.join("runs", settings.name)
@@ -44,7 +44,7 @@ def run_recipe(path: str, args: argparse.Namespace) -> int:
         inpaint.train(settings, args.data, out, device=args.device, resume=args.resume)
     card = publish_inpaint.publish(settings, path, args.data, out)
     for score in card.scores:
-        log.info("%s on %s: %.2f dB (%s %.2f dB)", score.metric, score.set, score.value, score.baseline,
-                 score.baseline_value or 0.0)  # fmt: skip
+        figures = score.metric, score.set, score.value, score.baseline, score.baseline_value or 0.0
+        log.info("%s on %s: %.2f dB (%s %.2f dB)", *figures)
     log.info("%s is in %s. Copy the folder into onnx_models to install it.", card.name, os.path.join(out, card.name))
     return 0

@@ -1,4 +1,4 @@
-"""The inpaint trainer: what its recipe may say, and the loop.
+"""The inpaint trainer: its pictures and its loop.
 
 The network sees pictures in the encoding of the worker. In part of the batches it starts from its own result at half
 the size, enlarged, which is how the worker fills large holes. Holes are narrow at first and widen: with wide ones from
@@ -8,30 +8,28 @@ the beginning nothing at all was learned in the first thousands of crops. The er
 from __future__ import annotations
 
 import csv
-import dataclasses
 import logging
 import math
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from bipack.card import Source
 from bipack.errors import BipackError, UsageError
 from bipack_train import checkpoint, inpaint_masks, muon, pictures, recipe
 from bipack_train.ema import Ema
 from bipack_train.inpaint_pool import InpaintPool
+from bipack_train.inpaint_recipe import InpaintRecipe, Schedule
 from bipack_train.models.inpaint import InpaintNet, smooth_fill
 from bipack_train.superres import pick_device
 
 log = logging.getLogger(__name__)
 
-KIND = "inpaint"
 CHECKPOINT = "checkpoint" + checkpoint.SUFFIX
 LOG = "training.csv"
 _LOG_COLUMNS = ("step", "minutes", "loss", "learning_rate", "validation_psnr", "validation_smooth")
@@ -41,105 +39,6 @@ _FLOOR = 2e-4
 """Squared error below which nothing more is gained."""
 
 _ENDS = ("stem", "change")
-
-
-@dataclass(frozen=True)
-class Data:
-    """What is learned from. Folders are relative to the data folder."""
-
-    photos: tuple[str, ...] = ("photos", "textures")
-    """Folders of photographs."""
-
-    panoramas: str = "hdri"
-    """Folder of scene-linear EXR panoramas; empty for none."""
-
-    drawn: int = 160
-    """Pictures drawn by the seed."""
-
-    drawn_size: int = 256
-    """Their side in pixels."""
-
-    shares: tuple[float, float, float] = (0.78, 0.12, 0.10)
-    """How often crops come from photographs, drawn pictures and panoramas."""
-
-    held_out: tuple[str, ...] = ()
-    """Files (relative to the data folder) that are never trained on: the test list of the card's scores."""
-
-    validation: tuple[str, ...] = ()
-    """Files that are never trained on and whose PSNR the log shows while training runs."""
-
-    exclude: tuple[str, ...] = ()
-    """Files that are left out for what they are."""
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """How long, how fast. All marks are counted in optimizer steps."""
-
-    steps: int = 7500
-    batch: int = 12
-    patch: int = 128
-    """Side of a crop, a multiple of 128."""
-
-    learning_rate: float = 3e-3
-    weight_decay: float = 0.01
-    warm_up: int = 100
-    decay_from: int = 3500
-    """Step from which the rate falls along a cosine to zero at the last step."""
-
-    narrow_until: int = 1200
-    """Steps over which holes widen from 8 pixels to `widest`: what is behind a wire is learned first."""
-
-    widest: float = 28.0
-    """Pixels; the worker shrinks the picture until its hole is that narrow."""
-
-    guided: float = 0.4
-    """Share of the steps, after `narrow_until`, that start from the network's own result at half the size."""
-
-    gradient_limit: float = 1.0
-    ema: float = 0.998
-
-
-@dataclass(frozen=True)
-class InpaintRecipe:
-    """A whole inpaint recipe (kind = "inpaint")."""
-
-    name: str
-    title: str
-    version: str
-    purpose: str
-    seed: int = 1
-    data: Data = field(default_factory=Data)
-    schedule: Schedule = field(default_factory=Schedule)
-    checkpoint_seconds: float = field(default=60.0, metadata=recipe.VOLATILE)
-    log_every: int = field(default=100, metadata=recipe.VOLATILE)
-    validate_every: int = field(default=1000, metadata=recipe.VOLATILE)
-    limits: tuple[str, ...] = field(default=(), metadata=recipe.VOLATILE)
-    """Sentences for the card: what the model cannot do."""
-
-    sources: tuple[Source, ...] = field(default=(), metadata=recipe.VOLATILE)
-    """Where the pictures come from and under which licences, for the card."""
-
-
-def load_recipe(path: str) -> InpaintRecipe:
-    """Read and check an inpaint recipe. Raises MissingInput, UsageError."""
-    settings = recipe.load(path, InpaintRecipe, KIND)
-    schedule = settings.schedule
-    if schedule.patch % 128 or schedule.patch < 128:
-        raise UsageError(f"Recipe {path}: schedule.patch is {schedule.patch}; a multiple of 128 is needed.")
-    if not 0 < schedule.warm_up < schedule.decay_from < schedule.steps:
-        raise UsageError(f"Recipe {path}: schedule needs 0 < warm_up < decay_from < steps.")
-    return settings
-
-
-def shortened(settings: InpaintRecipe, steps: int) -> InpaintRecipe:
-    """The same recipe with its whole schedule scaled to `steps`: for trials and tests."""
-    share = steps / settings.schedule.steps
-    marks = {
-        name: max(1, round(getattr(settings.schedule, name) * share))
-        for name in ("warm_up", "decay_from", "narrow_until")
-    }
-    return dataclasses.replace(settings, schedule=dataclasses.replace(settings.schedule, steps=steps, **marks))
 
 
 # Pictures -----------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Crops to learn inpainting from: photographs at several sizes, exposed panoramas and drawn pictures, kept in memory."""
+"""Crops to learn inpainting from: photographs at several sizes, panoramas and drawn pictures, kept in memory."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class InpaintPool:
         self._shares = [(group, share / total) for group, share in shares.items() if share > 0]
 
     def sample(self, rng: np.random.Generator, batch: int, widest: float) -> tuple[Pixels, Pixels]:
-        """Augmented crops (batch, patch, patch, 3), encoded, and holes (batch, patch, patch, 1) `widest` pixels wide."""
+        """Crops (batch, patch, patch, 3), encoded, and holes (batch, patch, patch, 1), `widest` pixels at most."""
         side = self.patch
         crops, holes = np.empty((batch, side, side, 3), np.float32), np.empty((batch, side, side, 1), np.float32)
         chances = [share for _, share in self._shares]
@@ -78,7 +78,7 @@ class InpaintPool:
 
 
 def _augmented(rng: np.random.Generator, crop: Pixels) -> Pixels:
-    """Mirrored, now and then turned, its channels swapped or its gain changed. Up stays mostly up: it is so in films."""
+    """Mirrored, now and then turned, its channels swapped or its gain changed. Up stays mostly up."""
     if rng.random() < 0.5:
         crop = crop[:, ::-1]
     if rng.random() < 0.3:

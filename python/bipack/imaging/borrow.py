@@ -9,7 +9,7 @@ the pixels come over bit for bit.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Optional
+from typing import Any, Optional, Union
 
 import cv2
 import numpy as np
@@ -24,8 +24,8 @@ _DARK = np.float32(0.004)
 _MOST = 0.7
 """Largest change of light, in nepers: one stop."""
 
-_AGREES = 0.012
-"""Change of light below which none is made."""
+_AGREES = 0.008
+"""Change of light below which none is made, beside what grain alone explains."""
 
 
 @dataclass
@@ -37,7 +37,10 @@ class Patch:
     """Scene-linear (height, width, 3); the filled part grows."""
 
     open: Mask
-    """Where nothing is known yet."""
+    """Where the fill is still missing; the rim over which it fades into the plate is part of it."""
+
+    known: Mask
+    """Where the pixels are background: the plate's own, or filled by now."""
 
     source: NDArray[np.float32]
     """Number of the frame that each pixel comes from."""
@@ -82,30 +85,46 @@ def seen_at(free: Mask, x: Pixels, y: Pixels) -> Mask:
         return np.zeros(x.shape, bool)
     part = cv2.erode(part, np.ones((3, 3), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=1)
     at = x - np.float32(left), y - np.float32(top)
-    seen = cv2.remap(part, *at, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
+    # The kernel reaches one pixel beyond the two that lie around a place.
+    seen = cv2.remap(part.astype(np.float32), *at, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
     inside = (x >= 0.5) & (y >= 0.5) & (x <= width - 1.5) & (y <= height - 1.5)
-    return np.asarray((seen > 0) & inside)
+    return np.asarray((seen > 0.999) & inside)
 
 
 def lay_in(
-    patch: Patch, pixels: Pixels, free: Mask, alignment: Alignment, number: float, match: bool = True
+    patch: Patch,
+    pixels: Pixels,
+    shown: Mask,
+    alignment: Alignment,
+    number: Union[float, NDArray[np.float32]],
+    match: bool = True,
 ) -> Optional[Mask]:
     """Fill what another frame shows of the open part; returns where, or None where it shows nothing.
 
-    `pixels` is the other frame, scene-linear (height, width, 3), `free` where its background is seen, `number` its
-    frame number.
+    `pixels` is the other frame, scene-linear (height, width, 3), `shown` where it may be taken from, `number` its frame
+    number, or for each of its pixels the number of the frame that it came from.
     """
-    new = patch.open & seen_at(free, alignment.x, alignment.y)
+    seen = seen_at(shown, alignment.x, alignment.y)
+    new = patch.open & seen
     if not new.any():
         return None
     other = sampled(pixels, alignment.x, alignment.y)
     if match:
-        known = ~patch.open & seen_at(free, alignment.x, alignment.y)
-        other = _at_this_light(patch.pixels, other, known, new)
+        other = _at_this_light(patch.pixels, other, patch.known & seen, new)
     np.copyto(patch.pixels, other, where=new[..., np.newaxis])
-    np.copyto(patch.source, np.float32(number), where=new)
+    numbers = number if isinstance(number, float) else nearest(number, alignment.x, alignment.y)
+    np.copyto(patch.source, np.float32(numbers), where=new)
     patch.open &= ~new
+    patch.known |= new
     return new
+
+
+def nearest(values: NDArray[Any], x: Pixels, y: Pixels) -> NDArray[Any]:
+    """`values` (height, width[, channels]) at the whole places next to these; beyond the border the border's."""
+    height, width = values.shape[:2]
+    columns = np.clip(np.rint(x), 0, width - 1).astype(np.intp)
+    rows = np.clip(np.rint(y), 0, height - 1).astype(np.intp)
+    return np.asarray(values[rows, columns])
 
 
 def _at_this_light(here: Pixels, other: Pixels, known: Mask, new: Mask) -> Pixels:
@@ -120,8 +139,8 @@ def _at_this_light(here: Pixels, other: Pixels, known: Mask, new: Mask) -> Pixel
     ratio = np.where(ring[..., np.newaxis], ratio, np.float32(0.0))
     # What does not fit at all (a hair, a passer-by) is no change of light.
     middle = np.median(ratio[ring], axis=0)
-    spread = 1.48 * np.median(np.abs(ratio[ring] - middle), axis=0) + 0.01
-    fits = np.abs(ratio - middle).max(axis=-1) < 3.0 * float(spread.max())
+    spread = 1.48 * np.median(np.abs(ratio[ring] - middle), axis=0) + 1e-4
+    fits = np.abs(ratio - middle).max(axis=-1) < 3.0 * float(spread.max()) + 0.03
     weight = (ring & fits).astype(np.float32)
     size = (2 * _RING + 1, 2 * _RING + 1)
     total = cv2.boxFilter(weight, -1, size, normalize=False, borderType=cv2.BORDER_CONSTANT)
@@ -133,6 +152,8 @@ def _at_this_light(here: Pixels, other: Pixels, known: Mask, new: Mask) -> Pixel
         return other
     change = smooth_fill(np.asarray(sums / np.maximum(total, 1e-6)[..., np.newaxis], np.float32), sure)
     change = np.clip(change, -_MOST, _MOST)
-    if float(np.abs(change[new]).max()) < _AGREES:
+    # What grain alone makes of such means: grain lies in clumps of a few pixels, and the largest of many is looked at.
+    by_chance = 8.0 * float(spread.max()) / float(np.sqrt(total[sure].mean()))
+    if float(np.abs(change[new]).max()) < _AGREES + by_chance:
         return other
     return np.asarray(other * np.exp(change), np.float32)

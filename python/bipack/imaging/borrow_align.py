@@ -8,9 +8,11 @@ under it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import MutableMapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Optional
+from weakref import WeakKeyDictionary
 
 import cv2
 import numpy as np
@@ -37,9 +39,11 @@ _FEATURES = 2000
 _RATIO = 0.8
 _FEWEST = 12
 _STEPS = 12
+_MOST_SAMPLES = 40_000
+"""Pixels that one least-squares step looks at; of more, every so many-th."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class View:
     """One frame as far as aligning looks at it."""
 
@@ -49,10 +53,16 @@ class View:
     free: Mask
     """True where the background is seen: outside the matte, finite."""
 
+    rough: MutableMapping[View, Matrix] = field(default_factory=WeakKeyDictionary)
+    """The way to another view as features tell it."""
+
+    locked: MutableMapping[View, bool] = field(default_factory=WeakKeyDictionary)
+    """Whether the camera stood still between this and another view."""
+
     @cached_property
     def scale(self) -> float:
         """Size of `small` over that of `tone`."""
-        return min(1.0, _SMALL_WIDTH / self.tone.shape[1])
+        return float(min(1.0, _SMALL_WIDTH / self.tone.shape[1]))
 
     @cached_property
     def small(self) -> tuple[Pixels, Mask]:
@@ -61,6 +71,11 @@ class View:
         tone = cv2.resize(self.tone, size, interpolation=cv2.INTER_AREA)
         covered = cv2.resize((~self.free).astype(np.float32), size, interpolation=cv2.INTER_AREA)
         return np.asarray(tone, np.float32), np.asarray(covered <= 0.0)
+
+    @cached_property
+    def soft(self) -> Pixels:
+        """`small` without its grain."""
+        return np.asarray(cv2.GaussianBlur(self.small[0], (0, 0), 1.0), np.float32)
 
     @cached_property
     def features(self) -> tuple[Pixels, Optional[Pixels]]:
@@ -92,14 +107,19 @@ class Alignment:
 
 def is_locked(first: View, second: View) -> bool:
     """True when the camera did not move between two frames, measured on everything outside their mattes."""
+    if second not in first.locked:
+        first.locked[second] = _stands_still(first, second)
+    return first.locked[second]
+
+
+def _stands_still(first: View, second: View) -> bool:
     (a, free_a), (b, free_b) = first.small, second.small
+    if first is second:
+        return True
     if a.shape != b.shape:
         return False
     both = cv2.erode((free_a & free_b).astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
-    if np.count_nonzero(both) < 400:
-        return False
-    a, b = (cv2.GaussianBlur(tone, (0, 0), 1.0) for tone in (a, b))
-    found = _solve(a, b, both, _grid((0, 0, a.shape[1], a.shape[0])), planar=False)
+    found = _solve(first.soft, second.soft, both, _grid((0, 0, a.shape[1], a.shape[0])), planar=False)
     if found is None:
         return False
     change, residual = found
@@ -109,18 +129,21 @@ def is_locked(first: View, second: View) -> bool:
     return bool(moved < LOCKED_LIMIT and residual < POOR_RESIDUAL)
 
 
-def align(target: View, source: View, box: Box, motion: str = "auto") -> Optional[Alignment]:
+def align(target: View, source: View, box: Box, wanted: Mask, shown: Mask, motion: str = "auto") -> Optional[Alignment]:
     """Where the pixels of `box` of `target` lie in `source`; None where they cannot be matched.
 
-    `motion` is auto, locked, plane or flow.
+    None also where the way there, roughly known, already tells that none of the `wanted` pixels (of the box) is
+    `shown` by the source (of its size). `motion` is auto, locked, plane or flow.
     """
     left, top, right, bottom = box
     columns, rows = np.meshgrid(np.arange(left, right, dtype=np.float32), np.arange(top, bottom, dtype=np.float32))
     if motion == "locked" or (motion == "auto" and is_locked(target, source)):
+        if not _may_show(np.eye(3), columns[wanted], rows[wanted], shown):
+            return None
         return Alignment("locked", box, columns, rows, _residual(target, source, box, columns, rows))
-    matrix = _from_features(target, source)
-    if matrix is None:
-        matrix = _from_shift(target, source)
+    matrix = _roughly(target, source)
+    if not _may_show(matrix, columns[wanted], rows[wanted], shown):
+        return None
     matrix = _refined(target, source, box, matrix)
     x, y = mapped(matrix, columns, rows)
     plane = Alignment("plane", box, x, y, _residual(target, source, box, x, y))
@@ -132,6 +155,15 @@ def align(target: View, source: View, box: Box, motion: str = "auto") -> Optiona
     return better if better.residual < LOST_RESIDUAL + noise else None
 
 
+def _may_show(matrix: Matrix, x: Pixels, y: Pixels, shown: Mask) -> bool:
+    """True when one of these places, moved by `matrix`, is shown."""
+    there_x, there_y = mapped(matrix, x, y)
+    height, width = shown.shape
+    inside = (there_x >= 0) & (there_y >= 0) & (there_x <= width - 1) & (there_y <= height - 1)
+    columns, rows = (np.rint(place[inside]).astype(np.intp) for place in (there_x, there_y))
+    return bool(shown[rows, columns].any())
+
+
 def mapped(matrix: Matrix, x: Pixels, y: Pixels) -> tuple[Pixels, Pixels]:
     """Places moved by a homography, in double precision until the end."""
     wide_x, wide_y = x.astype(np.float64), y.astype(np.float64)
@@ -139,6 +171,14 @@ def mapped(matrix: Matrix, x: Pixels, y: Pixels) -> tuple[Pixels, Pixels]:
     with np.errstate(divide="ignore", invalid="ignore"):
         found = across / depth, down / depth
     return tuple(np.where(depth > 1e-6, place, -1e6).astype(np.float32) for place in found)  # type: ignore[return-value]
+
+
+def _roughly(target: View, source: View) -> Matrix:
+    """The way from one frame to another by features, else by a plain shift."""
+    if source not in target.rough:
+        matrix = _from_features(target, source)
+        target.rough[source] = _from_shift(target, source) if matrix is None else matrix
+    return target.rough[source]
 
 
 def _from_features(target: View, source: View) -> Optional[Matrix]:
@@ -163,7 +203,8 @@ def _from_shift(target: View, source: View) -> Matrix:
     (a, free_a), (b, free_b) = target.small, source.small
     if a.shape == b.shape:
         filled = [smooth_fill(tone, free, 2).astype(np.float64) for tone, free in ((a, free_a), (b, free_b))]
-        shift, strength = cv2.phaseCorrelate(*filled, cv2.createHanningWindow(a.shape[::-1], cv2.CV_64F))
+        window = cv2.createHanningWindow((a.shape[1], a.shape[0]), cv2.CV_64F)
+        shift, strength = cv2.phaseCorrelate(filled[0], filled[1], window)
         if strength > 0.05:
             matrix[:2, 2] = np.asarray(shift) / target.scale
     return matrix
@@ -183,7 +224,6 @@ def _refined(target: View, source: View, box: Box, matrix: Matrix) -> Matrix:
         a = cv2.GaussianBlur(target.tone[top:bottom, left:right], (0, 0), sigma)
         sources: Any = cv2.GaussianBlur(source.tone, (0, 0), sigma) if source.tone.size < 600_000 else None
         for _ in range(_STEPS):
-            x, y = mapped(best if sources is None and least < np.inf else matrix, columns, rows)
             x, y = mapped(matrix, columns, rows)
             b, seen = _sampled(source.tone if sources is None else sources, usable, x, y)
             if sources is None:
@@ -215,15 +255,18 @@ def _grid(box: Box) -> tuple[Pixels, Pixels, Matrix]:
 def _solve(
     a: Pixels, b: Pixels, where: Mask, grid: tuple[Pixels, Pixels, Matrix], planar: bool
 ) -> Optional[tuple[Matrix, float]]:
-    """One Gauss-Newton step: the change of places under which `b` fits `a`, with gain and offset, and the misfit left."""
-    if np.count_nonzero(where) < 100:
+    """One Gauss-Newton step: the change of places under which `b` fits `a`, gain and offset aside, and the misfit."""
+    spots = np.flatnonzero(where)
+    if len(spots) < 100:
         return None
+    # An odd stride, so that it does not pick out whole columns.
+    spots = spots[:: (len(spots) // _MOST_SAMPLES) | 1]
     columns, rows, to_pixels = grid
     half, centre = to_pixels[0, 0], to_pixels[:2, 2]
-    slope_x = cv2.Scharr(b, cv2.CV_32F, 1, 0, scale=1 / 32)[where].astype(np.float64) * half
-    slope_y = cv2.Scharr(b, cv2.CV_32F, 0, 1, scale=1 / 32)[where].astype(np.float64) * half
-    u, v = (columns[where] - centre[0]) / half, (rows[where] - centre[1]) / half
-    values, wanted = b[where].astype(np.float64), a[where].astype(np.float64)
+    slope_x = cv2.Scharr(b, cv2.CV_32F, 1, 0, scale=1 / 32).ravel()[spots].astype(np.float64) * half
+    slope_y = cv2.Scharr(b, cv2.CV_32F, 0, 1, scale=1 / 32).ravel()[spots].astype(np.float64) * half
+    u, v = (columns.ravel()[spots] - centre[0]) / half, (rows.ravel()[spots] - centre[1]) / half
+    values, wanted = b.ravel()[spots].astype(np.float64), a.ravel()[spots].astype(np.float64)
     parts = [slope_x * u, slope_x * v, slope_x, slope_y * u, slope_y * v, slope_y]
     if planar:
         along = slope_x * u + slope_y * v

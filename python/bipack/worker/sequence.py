@@ -24,7 +24,7 @@ from bipack.imaging.frame import Frame
 from bipack.imaging.image_io import read_frame, write_frame
 from bipack.worker import frame_key
 from bipack.worker.plan import Task, plan_tasks
-from bipack.worker.step import HasSides, Step, StepControl, StepInput, knob_values
+from bipack.worker.step import HasSides, SeesShot, Step, StepControl, StepInput, knob_values
 
 _DONE = object()
 
@@ -86,6 +86,8 @@ class _Run:
 
     def run(self) -> messages.JobDone:
         """See `run_sequence`."""
+        if isinstance(self.step, SeesShot):
+            self.step.begin(self.request)
         tasks = plan_tasks(self.request, self.step, self.notice)
         for text in self.step.notices:
             self.notice(text)
@@ -143,7 +145,7 @@ class _Run:
             hashes.append("matte " + pixels)
         knobs = knob_values(self.step.knobs, self.request.settings, task.index, self.step.name)
         sides = {}
-        if isinstance(self.step, HasSides):
+        if isinstance(self.step, HasSides) and not (isinstance(self.step, SeesShot) and self.step.is_idle(matte)):
             for name, path in self.step.side_files(task.frame, knobs).items():
                 sides[name], pixels = self._read(path)
                 hashes.append(f"{name} {pixels}")
@@ -160,9 +162,10 @@ class _Run:
             return self._recent[path]
         frame = read_frame(path)
         entry = frame, frame_key.pixel_hash(frame)
-        if len(self.step.frame_offsets) > 1:
+        most = self.step.kept_files if isinstance(self.step, SeesShot) else len(self.step.frame_offsets)
+        if most > 1:
             self._recent[path] = entry
-            while len(self._recent) > len(self.step.frame_offsets):
+            while len(self._recent) > most:
                 self._recent.popitem(last=False)
         return entry
 

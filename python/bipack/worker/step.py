@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
+from bipack import messages
 from bipack.card import Knob
 from bipack.errors import UsageError
 from bipack.imaging.frame import Frame
@@ -94,6 +95,22 @@ class HasSides(Protocol):
 
     def side_files(self, frame: int, knobs: Mapping[str, Any]) -> Mapping[str, str]:
         """File of every other picture for `frame`, by a name of the step's own; they come as `StepInput.sides`."""
+        ...
+
+
+@runtime_checkable
+class SeesShot(HasSides, Protocol):
+    """A step that borrows from other frames of its shot, and only where there is something to do."""
+
+    kept_files: int
+    """Files that it will want again for the next frames."""
+
+    def begin(self, request: messages.Render) -> None:
+        """Told before every run which plates and mattes it is about. Raises UsageError where it needs more."""
+        ...
+
+    def is_idle(self, matte: Frame | None) -> bool:
+        """True where the result needs no other picture than the plate."""
         ...
 
 

@@ -22,9 +22,14 @@ def open_step(request: messages.Render) -> Step:
     if request.model in tools.names():
         return tools.open_tool(request.model, request.settings)
     # A finishing tool starts without onnxruntime, whose import costs more than the tool's whole frame.
+    located = catalog.locate(request.model)
+    if located.card is not None and located.card.kind == "inpaint":
+        from bipack.worker.inpaint_step import InpaintStep
+
+        return InpaintStep(located, request.device, request.require_gpu)
     from bipack.worker.model_step import ModelStep
 
-    return ModelStep(catalog.locate(request.model), request.device, request.require_gpu)
+    return ModelStep(located, request.device, request.require_gpu)
 
 
 class StepCache:

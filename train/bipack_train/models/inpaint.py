@@ -142,7 +142,8 @@ class Inpaint(nn.Module):
         smooth = smooth_fill(plate, known)
         start = torch.where(guided > 0.5, plate, smooth)
         filled = self.net(start, known)
-        return torch.where(matte > 0, plate + matte.clamp(0.0, 1.0) * (filled - plate), plate)
+        amount = matte.clamp(0.0, 1.0)
+        return torch.where(matte > 0, amount * filled + (1 - amount) * plate, plate)
 
     def half_twin(self) -> nn.Module:
         """The same with the U-Net in fp16; pictures and the smooth fill stay float32."""

@@ -1,0 +1,91 @@
+"""The inpaint network on a hole of any width: solved where it is narrow, then finer and finer from there.
+
+The network was trained on holes of some 28 pixels. A wider one is shrunk until it is that narrow, filled, enlarged, and
+filled again with that as the start. Only the hole and a margin are computed at each size, so that the cost follows the
+hole.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+
+from bipack.imaging.frame import Pixels
+from bipack.imaging.smooth_fill import Mask
+
+WIDEST = 28.0
+"""Pixels that a hole may be wide where it is solved first: what the shipped network was trained on."""
+
+CONTEXT = 96
+"""Pixels around the hole that the network is shown, at every size."""
+
+_MOST_HALVINGS = 6
+
+Network = Callable[[Pixels, Mask, bool], Pixels]
+"""Runs once: encoded (height, width, 3), the hole, and whether the hole holds a start, to the filled picture."""
+
+
+def fill(picture: Pixels, hole: Mask, network: Network, multiple: int = 32) -> Pixels:
+    """`picture`, encoded (height, width, 3), with its `hole` filled; a new array, the known part unchanged.
+
+    What lies in the hole has no influence. The network is given sizes that are multiples of `multiple`.
+    """
+    return _from_coarse(picture, hole, network, multiple, _halvings(hole))
+
+
+def reach(hole: Mask) -> int:
+    """Pixels around `hole` that have an influence on its fill."""
+    return CONTEXT << _halvings(hole)
+
+
+def _halvings(hole: Mask) -> int:
+    padded = np.pad(hole, 1).astype(np.uint8)
+    wide = 2.0 * float(cv2.distanceTransform(padded, cv2.DIST_L2, 5).max())
+    return min(_MOST_HALVINGS, max(0, math.ceil(math.log2(max(wide, 1.0) / WIDEST))))
+
+
+def _from_coarse(picture: Pixels, hole: Mask, network: Network, multiple: int, halvings: int) -> Pixels:
+    if not halvings:
+        return _once(picture, hole, network, multiple, guided=False)
+    height, width = hole.shape
+    size = (width + 1) // 2, (height + 1) // 2
+    weight = _halved((~hole).astype(np.float32), size)
+    sums = _halved(np.where(hole[..., np.newaxis], np.float32(0.0), picture), size)
+    small = np.asarray(sums / np.maximum(weight, 1e-6)[..., np.newaxis], np.float32)
+    filled = _from_coarse(small, weight <= 0.0, network, multiple, halvings - 1)
+    large = cv2.resize(filled, (2 * size[0], 2 * size[1]), interpolation=cv2.INTER_LINEAR)[:height, :width]
+    start = np.where(hole[..., np.newaxis], np.asarray(large, np.float32), picture)
+    return _once(start, hole, network, multiple, guided=True)
+
+
+def _halved(values: Pixels, size: tuple[int, int]) -> Pixels:
+    """Means of two by two; beyond an odd border there is nothing."""
+    padded = cv2.copyMakeBorder(values, 0, values.shape[0] % 2, 0, values.shape[1] % 2, cv2.BORDER_CONSTANT, value=0)
+    return np.asarray(cv2.resize(padded, size, interpolation=cv2.INTER_AREA), np.float32)
+
+
+def _once(picture: Pixels, hole: Mask, network: Network, multiple: int, guided: bool) -> Pixels:
+    """One pass over the hole and what is around it."""
+    result = picture.copy()
+    rows, columns = np.flatnonzero(hole.any(axis=1)), np.flatnonzero(hole.any(axis=0))
+    if not len(rows):
+        return result
+    area = _around(rows, hole.shape[0], multiple), _around(columns, hole.shape[1], multiple)
+    part, gap = picture[area], hole[area]
+    below, right = (-side % multiple for side in gap.shape)
+    # What is missing up to a whole multiple is one more hole; it starts from the border's pixels.
+    padded = np.pad(part, ((0, below), (0, right), (0, 0)), "edge")
+    filled = network(padded, np.pad(gap, ((0, below), (0, right)), constant_values=True), guided)
+    filled = filled[: gap.shape[0], : gap.shape[1]]
+    result[area] = np.where(gap[..., np.newaxis], filled, part)
+    return result
+
+
+def _around(places: np.ndarray, length: int, multiple: int) -> slice:
+    """The stretch that holds these places and their context, grown to a multiple where the picture allows."""
+    first, last = max(0, int(places[0]) - CONTEXT), min(length, int(places[-1]) + 1 + CONTEXT)
+    first = max(0, first - (first - last) % multiple)
+    return slice(first, min(length, last + (first - last) % multiple))

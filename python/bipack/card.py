@@ -19,8 +19,8 @@ from bipack.errors import ModelRefused
 
 SCHEMA = 1
 CARD_NAME = "card.json"
-KINDS = ("image", "masked", "pair", "region", "interpolate", "inpaint")
-ROLES = ("plate", "matte", "latent", "noise", "amount", "flow")
+KINDS = ("image", "masked", "pair", "region", "interpolate", "inpaint", "parser")
+ROLES = ("plate", "matte", "latent", "noise", "amount", "flow", "size")
 ENCODINGS = ("bipack", "linear")
 TILING = ("exact", "blend", "whole")
 KNOB_TYPES = ("float", "int", "bool", "enum", "string")
@@ -38,7 +38,8 @@ class Port:
 
     role: str = "plate"
     """plate: the picture. matte: (N,1,H,W) 0..1. noise: (N,1,H,W) unit normal, made per frame by the worker.
-    amount: one number from a knob, shaped (1,). latent: (N,k) numbers from knobs. flow: (N,2k,H,W) motion in pixels."""
+    amount: one number from a knob, shaped (1,). latent: (N,k) numbers from knobs. flow: (N,2k,H,W) motion in pixels.
+    size: (N,1,H,W) pixels."""
 
     layout: str = "NCHW"
     """Axis order; NCHW is the only one."""

@@ -20,11 +20,13 @@ from bipack.errors import BipackError, UsageError
 _COMMANDS = (
     ("bipack_train.cli_pairs", "bipack-train pairs: a model from an artist's before/after frames"),
     ("bipack_train.cli_inpaint", "bipack-train inpaint: the network that fills holes, from clean pictures"),
+    ("bipack_train.cli_faces", "bipack-train faces: the parser that finds faces and their regions"),
     ("bipack_train.cli_regions", "bipack-train regions: one model for each region of a face"),
     ("bipack_train.cli_slowmo", "bipack-train slowmo: any moment between two frames"),
     ("bipack_train.cli_superres", "bipack-train superres: super-res and artefact removal from clean pictures"),
 )
 _TRAINERS = {
+    "faces": "bipack_train.cli_faces",
     "slowmo": "bipack_train.cli_slowmo",
     "superres": "bipack_train.cli_superres",
     "inpaint": "bipack_train.cli_inpaint",

@@ -54,5 +54,5 @@ def test_an_interrupted_pool_goes_on_and_a_finished_one_is_left_alone(
 
 
 def test_an_empty_pool_says_how_to_fill_it(tmp_path: Path) -> None:
-    with pytest.raises(MissingInput, match="faces render"):
+    with pytest.raises(MissingInput, match="render-only"):
         pool.load(str(tmp_path / "none"))

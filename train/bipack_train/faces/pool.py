@@ -58,6 +58,13 @@ class Faces:
     def __len__(self) -> int:
         return len(self.color)
 
+    def part(self, first: int, last: int) -> Faces:
+        """The faces from `first` up to and without `last`."""
+        chosen = slice(first, last)
+        return Faces(
+            self.color[chosen], self.alpha[chosen], self.labels[chosen], self.points[chosen], self.width[chosen]
+        )
+
 
 def make(studio: Studio, folder: str, seed: int, faces: int, minutes: float) -> int:
     """Render shards into `folder` until there are `faces` or the minutes are over; returns how many there are."""
@@ -110,7 +117,7 @@ def load(folder: str) -> Faces:
     """Read a whole pool. Raises MissingInput where there is none."""
     names = sorted(name for name in os.listdir(folder) if name.endswith(".npz")) if os.path.isdir(folder) else []
     if not names:
-        raise MissingInput(f"No rendered faces (.npz) in {folder}. Run: bipack-train faces render RECIPE.")
+        raise MissingInput(f"No rendered faces (.npz) in {folder}. Run: bipack-train faces --render-only.")
     parts: dict[str, list[NDArray[Any]]] = {}
     for name in names:
         with np.load(os.path.join(folder, name)) as stored:

@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import tiny_faces
+from bipack.card import load as load_card
+from bipack.catalog import locate
+from bipack.errors import ModelRefused, UsageError
+from bipack.worker.session import open_session
+from bipack_train.faces import parser, publish, scenes
+from bipack_train.faces.parser import Data, ParserRecipe, Schedule
+from bipack_train.faces.regions import INDEX, REGIONS
+from bipack_train.models import face_parser
+from bipack_train.models.face_parser import Exported, FaceParserNet
+
+GREY = [np.full((96, 120, 3), 90, np.uint8)]
+
+
+@pytest.fixture(autouse=True)
+def _tiny(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(face_parser.WIDTHS, "small", (8, 8, 12, 12, 16))
+
+
+@pytest.fixture
+def stage() -> scenes.Stage:
+    return scenes.Stage(tiny_faces.faces(), GREY, 64, (24.0, 60.0))
+
+
+def settings(steps: int) -> ParserRecipe:
+    schedule = Schedule(steps=steps, batch=4, side=64, learning_rate=1e-2, warm_up=2, ema=0.8)
+    return ParserRecipe("tiny", "Tiny", "0.1", "A test.", data=Data(), schedule=schedule, log_every=10)
+
+
+def test_training_learns_to_tell_regions_apart(stage: scenes.Stage, tmp_path: Path) -> None:
+    recipe = settings(40)
+    fresh = parser.start_run(recipe, torch.device("cpu"))
+    before = parser.validate(parser.averaged(fresh), stage, 1, torch.device("cpu"), 12)
+    trained = parser.train(recipe, stage, stage, str(tmp_path), device="cpu")
+    after = parser.validate(parser.averaged(trained), stage, 1, torch.device("cpu"), 12)
+    assert np.mean(list(after.values())) > np.mean(list(before.values())) + 0.07
+    assert after["background"] > 0.8
+    rows = (tmp_path / parser.LOG).read_text(encoding="utf-8").splitlines()
+    assert rows[0].startswith("step,minutes,entropy") and len(rows) == 5 and float(rows[-1].split(",")[-1]) > 0.08
+
+
+def test_a_stopped_run_goes_on_bit_for_bit(stage: scenes.Stage, tmp_path: Path) -> None:
+    recipe = settings(8)
+    whole = parser.train(recipe, stage, stage, str(tmp_path / "a"), device="cpu")
+    count = iter(range(9))
+    parser.train(recipe, stage, stage, str(tmp_path / "b"), device="cpu", stop=lambda: next(count) == 3)
+    with pytest.raises(UsageError, match="--resume"):
+        parser.train(recipe, stage, stage, str(tmp_path / "b"), device="cpu")
+    resumed = parser.train(recipe, stage, stage, str(tmp_path / "b"), device="cpu", resume=True)
+    for name, value in whole.ema.state().items():
+        assert torch.equal(value, resumed.ema.state()[name]), name
+
+
+def test_the_published_graph_is_the_network_and_starts_another_run(stage: scenes.Stage, tmp_path: Path) -> None:
+    recipe = settings(4)
+    run = parser.train(recipe, stage, stage, str(tmp_path), device="cpu")
+    publish.publish(recipe, str(tmp_path / "recipe.toml"), str(tmp_path), stage)
+    card = load_card(str(tmp_path / "tiny"))
+    assert card.kind == "parser" and card.scores[0].metric == "mean IoU"
+    picture = np.random.default_rng(1).random((1, 3, 64, 96)).astype(np.float32)
+    with open_session(locate(str(tmp_path / "tiny")), "cpu") as session:
+        found = session.run({"plate": picture})
+    expected = Exported(parser.averaged(run)).eval()(torch.from_numpy(picture))
+    for name, value in zip(publish.PORTS, expected, strict=True):
+        assert np.abs(found[name] - value.detach().numpy()).max() < 1e-3 * max(1.0, float(value.max()))
+    assert np.allclose(found["regions"].sum(1), 1, atol=1e-5) and found["regions"].shape == (1, len(REGIONS), 64, 96)
+    weights, label = publish.weights_of(str(tmp_path / "tiny"), "small")
+    again = FaceParserNet("small").eval()
+    again.load_state_dict(weights)
+    assert label == f"tiny@{card.sha256}"
+    same = Exported(again)(torch.from_numpy(picture))
+    assert float((same[0] - expected[0]).abs().max()) < 1e-4
+    with pytest.raises(ModelRefused, match="medium"):
+        publish.weights_of(str(tmp_path / "tiny"), "medium")
+
+
+def test_what_is_unknown_teaches_nothing() -> None:
+    raw = torch.randn(2, 22, 8, 8, requires_grad=True)
+    nothing = scenes.Scenes(
+        np.zeros((2, 16, 16, 3), np.float32),
+        np.full((2, 16, 16), parser.UNKNOWN, np.uint8),
+        np.full((2, 16, 16, 5), np.nan, np.float32),
+        np.full((2, 16, 16), np.nan, np.float32),
+    )
+    parts = parser.losses(raw, nothing, torch.device("cpu"))
+    assert float(parts["points"]) == 0 and float(parts["width"]) == 0
+    assert np.isfinite(float(parts["overlap"]))
+
+
+def test_overlap_is_counted_per_region() -> None:
+    truth, found = np.zeros((4, 4), np.uint8), np.zeros((4, 4), np.uint8)
+    truth[:2], found[:1] = INDEX["nose"], INDEX["nose"]
+    truth[3, 3] = parser.UNKNOWN
+    assert parser.overlaps(found, truth) == {"background": pytest.approx(7 / 11), "nose": 0.5}
+
+
+def test_the_shipped_recipe_is_read() -> None:
+    path = Path(__file__).parents[3] / "train" / "recipes" / "face_parser.toml"
+    recipe = parser.load_recipe(str(path))
+    assert recipe.name == "face_parser" and len(recipe.data.exclude) == 3

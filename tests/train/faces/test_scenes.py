@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+import tiny_faces
+from bipack.errors import CorruptInput, MissingInput, UsageError
+from bipack.imaging.frame import Box, Frame, Part
+from bipack.imaging.image_io import write_frame
+from bipack_train.faces import hand, scenes
+from bipack_train.faces.regions import INDEX, MIRRORED, REGIONS
+
+GREY = [np.full((96, 120, 3), 90, np.uint8)]
+
+
+@pytest.fixture(scope="module")
+def stage() -> scenes.Stage:
+    return scenes.Stage(tiny_faces.faces(), GREY, 64, (20.0, 50.0))
+
+
+def test_a_scene_knows_where_its_faces_points_and_widths_are(stage: scenes.Stage) -> None:
+    batch = stage.batch(np.random.default_rng(3), 40)
+    assert batch.pictures.shape == (40, 64, 64, 3) and batch.pictures.dtype == np.float32
+    face = np.isin(batch.labels, scenes.FACE_REGIONS)
+    assert np.array_equal(np.isfinite(batch.octaves), face) and face.any(axis=(1, 2)).mean() > 0.8
+    assert 64 * 2 ** np.nanmin(batch.octaves) >= 20 and 64 * 2 ** np.nanmax(batch.octaves) <= 50
+    # Where a heat-map is hot, the region fits the point, or another face lies over it.
+    for point, names in (
+        (0, ("eye_l",)),
+        (1, ("eye_r",)),
+        (2, ("nose",)),
+        (3, ("mouth", "skin")),
+        (4, ("mouth", "skin")),
+    ):
+        under = batch.labels[batch.heat[..., point] > 0.95]
+        assert np.isin(under, [INDEX[name] for name in names]).mean() > 0.6, REGIONS[point]
+
+
+def test_left_stays_left_when_a_face_is_mirrored(stage: scenes.Stage) -> None:
+    for labels in stage.batch(np.random.default_rng(4), 30).labels:
+        left, right = (np.nonzero(labels == INDEX[name])[1] for name in ("eye_l", "eye_r"))
+        upright = np.nonzero(labels == INDEX["mouth"])[0]
+        eyes = np.nonzero(labels == INDEX["eye_l"])[0]
+        if len(left) > 20 and len(right) > 20 and len(upright) > 20 and upright.mean() > eyes.mean() + 5:
+            assert left.mean() > right.mean()
+
+
+def test_the_same_generator_makes_the_same_scenes(stage: scenes.Stage) -> None:
+    first, again = (stage.batch(np.random.default_rng(5), 4) for _ in range(2))
+    assert np.array_equal(first.pictures, again.pictures) and np.array_equal(first.labels, again.labels)
+
+
+def test_backgrounds_leave_out_what_the_recipe_excludes(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    for name, value in (("a.png", 50), ("b.png", 200)):
+        cv2.imwrite(str(tmp_path / "photos" / name), np.full((80, 90, 3), value, np.uint8))
+    found = scenes.backgrounds(str(tmp_path), ["photos"], 1, 1, 96, exclude=["photos/b.png"])
+    assert len(found) == 2 and found[0].max() <= 51 and min(min(one.shape[:2]) for one in found) >= 96
+    with pytest.raises(MissingInput, match="none"):
+        scenes.backgrounds(str(tmp_path), ["none"], 0, 1, 96)
+
+
+# An artist's own frames
+
+
+def write_mattes(path: Path, labels: np.ndarray) -> None:
+    box = Box.of_size(labels.shape[1], labels.shape[0])
+    planes = {name: (labels == INDEX[name]).astype(np.float16) for name in REGIONS if name != "background"}
+    write_frame(str(path), Frame([Part(planes, box, box)]))
+
+
+def write_plate(path: Path, labels: np.ndarray) -> None:
+    box = Box.of_size(labels.shape[1], labels.shape[0])
+    colors = tiny_faces.COLORS[labels].astype(np.float16) / 255
+    write_frame(str(path), Frame([Part(dict(zip("RGB", colors.transpose(2, 0, 1), strict=True)), box, box)]))
+
+
+def test_an_artists_mattes_become_lessons(tmp_path: Path) -> None:
+    labels = tiny_faces.labels()
+    write_plate(tmp_path / "plate.1001.exr", labels)
+    write_mattes(tmp_path / "mattes.1001.exr", labels)
+    lessons = hand.load(str(tmp_path / "plate.%04d.exr"), str(tmp_path / "mattes.%04d.exr"))
+    assert np.array_equal(lessons.labels[0], labels)
+    batch = lessons.batch(np.random.default_rng(1), 6, 64)
+    assert batch.pictures.shape == (6, 64, 64, 3) and np.isnan(batch.heat).all() and np.isnan(batch.octaves).all()
+    known = batch.labels != 255
+    assert known.mean() > 0.3 and set(np.unique(batch.labels[known])) <= set(MIRRORED)
+    assert (batch.labels == INDEX["nose"]).any()
+
+
+def test_mattes_that_do_not_fit_are_refused(tmp_path: Path) -> None:
+    labels = tiny_faces.labels()
+    write_plate(tmp_path / "plate.1.exr", labels)
+    write_mattes(tmp_path / "small.1.exr", labels[::2, ::2])
+    write_mattes(tmp_path / "empty.1.exr", labels * 0)
+    plate = str(tmp_path / "plate.%d.exr")
+    with pytest.raises(CorruptInput, match="144x144"):
+        hand.load(plate, str(tmp_path / "small.%d.exr"))
+    with pytest.raises(UsageError, match="nothing to learn"):
+        hand.load(plate, str(tmp_path / "empty.%d.exr"))
+    with pytest.raises(MissingInput, match="no region channel"):
+        hand.load(plate, plate)

@@ -1,0 +1,358 @@
+"""The parser's training: what its recipe may say, and the loop.
+
+Cross-entropy and overlap (Dice) on the regions, squared error on the heat-maps of the points, absolute error on the
+width where there is a face. The rate rises, then falls along a cosine over steps or minutes; what is exported is the
+moving average of the weights. Any checkpoint goes on bit for bit.
+"""
+
+from __future__ import annotations
+
+import csv
+import logging
+import math
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from bipack import atomic
+from bipack.card import Source
+from bipack.errors import BipackError, UsageError
+from bipack_train import checkpoint, recipe
+from bipack_train.ema import Ema
+from bipack_train.faces.hand import HandFrames
+from bipack_train.faces.regions import REGIONS
+from bipack_train.faces.scenes import Scenes, Stage
+from bipack_train.models.face_parser import POINTS, WIDTHS, FaceParserNet
+from bipack_train.superres import pick_device
+
+log = logging.getLogger(__name__)
+
+KIND = "faces"
+CHECKPOINT = "checkpoint" + checkpoint.SUFFIX
+LOG = "training.csv"
+UNKNOWN = 255
+"""Label of a pixel of which nothing is learned."""
+
+
+@dataclass(frozen=True)
+class Data:
+    """What is learned from. Folders are relative to the data folder."""
+
+    faces: int = 2560
+    """Rendered faces in the pool."""
+
+    held_out: int = 128
+    """The last faces of the pool, which training never sees: its scores are measured on them."""
+
+    panoramas: str = "hdri"
+    photos: tuple[str, ...] = ("photos",)
+    """Folders of photographs for backgrounds."""
+
+    drawn: int = 60
+    """Drawn pictures as backgrounds."""
+
+    exclude: tuple[str, ...] = ()
+    """Panoramas and photographs that are never used, relative to the data folder: photographs with people in them
+    would teach that their faces are background."""
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long and how fast."""
+
+    minutes: float = 0.0
+    """Length of the loop; 0 goes by `steps`."""
+
+    steps: int = 3000
+    batch: int = 12
+    side: int = 192
+    learning_rate: float = 2e-3
+    warm_up: int = 50
+    ema: float = 0.995
+    hand_share: float = 0.5
+    """Share of a batch that comes from an artist's own frames, where there are any."""
+
+
+@dataclass(frozen=True)
+class ParserRecipe:
+    """A whole recipe (kind = "faces")."""
+
+    name: str
+    title: str
+    version: str
+    purpose: str
+    size: str = "small"
+    seed: int = 1
+    data: Data = field(default_factory=Data)
+    schedule: Schedule = field(default_factory=Schedule)
+    checkpoint_seconds: float = field(default=60.0, metadata=recipe.VOLATILE)
+    log_every: int = field(default=50, metadata=recipe.VOLATILE)
+    validate_every: int = field(default=500, metadata=recipe.VOLATILE)
+    limits: tuple[str, ...] = field(default=(), metadata=recipe.VOLATILE)
+    sources: tuple[Source, ...] = field(default=(), metadata=recipe.VOLATILE)
+
+
+def load_recipe(path: str) -> ParserRecipe:
+    """Read and check a recipe. Raises MissingInput, UsageError."""
+    settings = recipe.load(path, ParserRecipe, KIND)
+    if settings.size not in WIDTHS:
+        raise UsageError(f"Recipe {path}: size is {settings.size!r}; allowed: {', '.join(WIDTHS)}.")
+    if settings.schedule.side % 32:
+        raise UsageError(f"Recipe {path}: schedule.side is {settings.schedule.side}; it must be a multiple of 32.")
+    return settings
+
+
+# Losses and scores ----------------------------------------------------------------------------------------------------
+
+
+def losses(raw: Tensor, scenes: Scenes, device: torch.device) -> dict[str, Tensor]:
+    """The parts of the loss for raw results (N, 22, H/2, W/2)."""
+    labels = torch.from_numpy(scenes.labels[:, 1::2, 1::2].astype(np.int64)).to(device)
+    heat = torch.from_numpy(scenes.heat[:, 1::2, 1::2].transpose(0, 3, 1, 2).copy()).to(device)
+    octaves = torch.from_numpy(scenes.octaves[:, None, 1::2, 1::2].copy()).to(device)
+    count = len(REGIONS)
+    regions, points, widths = raw[:, :count], raw[:, count : count + POINTS], raw[:, count + POINTS :]
+    entropy = functional.cross_entropy(regions, labels, _balance(device), ignore_index=UNKNOWN)
+    known_heat, known_width = ~torch.isnan(heat), ~torch.isnan(octaves)
+    wrong = (torch.sigmoid(points) - torch.nan_to_num(heat)).square()
+    # Points are rare: what lies on one counts fifty times.
+    weight = known_heat * (1 + 50 * torch.nan_to_num(heat))
+    off = (widths - torch.nan_to_num(octaves)).abs() * known_width
+    return {
+        "entropy": entropy,
+        "overlap": 0.5 * _overlap(regions, labels),
+        "points": 2.0 * (wrong * weight).sum() / weight.sum().clamp(min=1.0),
+        "width": 0.3 * off.sum() / known_width.sum().clamp(min=1),
+    }
+
+
+def _balance(device: torch.device) -> Tensor:
+    """Weights of the regions: small ones count more."""
+    small = ("brow_l", "brow_r", "ear_l", "ear_r", "eye_l", "eye_r", "mouth", "nose")
+    return torch.tensor([0.6 if n == "background" else 2.0 if n in small else 1.0 for n in REGIONS], device=device)
+
+
+def _overlap(regions: Tensor, labels: Tensor) -> Tensor:
+    """1 - mean Dice over the regions that occur in the batch."""
+    known = (labels != UNKNOWN)[:, None]
+    truth = functional.one_hot(labels.clamp(max=len(REGIONS) - 1), len(REGIONS)).permute(0, 3, 1, 2) * known
+    share = torch.softmax(regions, dim=1) * known
+    both, sizes = (share * truth).sum((0, 2, 3)), truth.sum((0, 2, 3))
+    dice = (2 * both + 1) / (share.sum((0, 2, 3)) + sizes + 1)
+    present = sizes > 0
+    return 1 - (dice * present).sum() / present.sum().clamp(min=1)
+
+
+def overlaps(found: np.ndarray, truth: np.ndarray) -> dict[str, float]:
+    """Intersection over union of each region that occurs in `truth`; both are labels of one shape."""
+    known = truth != UNKNOWN
+    result = {}
+    for index, name in enumerate(REGIONS):
+        mine, wanted = (found == index) & known, truth == index
+        if wanted.any():
+            result[name] = float((mine & wanted).sum() / (mine | wanted).sum())
+    return result
+
+
+@torch.no_grad()
+def validate(net: FaceParserNet, stage: Stage, seed: int, device: torch.device, scenes: int = 48) -> dict[str, float]:
+    """IoU of each region over scenes of `stage`, at the network's own half size."""
+    net.eval()
+    rng = np.random.default_rng([seed, 99])
+    found, truth = [], []
+    for _ in range(max(1, scenes // 12)):
+        batch = stage.batch(rng, min(12, scenes))
+        raw = net(_tensor(batch.pictures, device))[:, : len(REGIONS)]
+        found.append(raw.argmax(1).cpu().numpy())
+        truth.append(batch.labels[:, 1::2, 1::2])
+    return overlaps(np.concatenate(found), np.concatenate(truth))
+
+
+# The loop -------------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Run:
+    """One training run: everything that changes from step to step."""
+
+    settings: ParserRecipe
+    net: FaceParserNet
+    ema: Ema
+    optimizer: torch.optim.Optimizer
+    rng: np.random.Generator
+    device: torch.device
+    step: int = 0
+    seconds: float = 0.0
+
+    @property
+    def done(self) -> float:
+        """Share of the schedule that is done, 0..1."""
+        schedule = self.settings.schedule
+        if schedule.minutes:
+            return min(1.0, self.seconds / 60 / schedule.minutes)
+        return min(1.0, self.step / max(1, schedule.steps))
+
+
+def start_run(settings: ParserRecipe, device: torch.device, weights: dict[str, Tensor] | None = None) -> Run:
+    """A run at step 0, from `weights` where they are given."""
+    torch.manual_seed(settings.seed)
+    net = FaceParserNet(settings.size)
+    if weights is not None:
+        net.load_state_dict(weights)
+    net = net.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    optimizer = torch.optim.AdamW(net.parameters(), settings.schedule.learning_rate, weight_decay=1e-3, foreach=True)
+    return Run(settings, net, Ema(net, settings.schedule.ema), optimizer, np.random.default_rng(settings.seed), device)
+
+
+def take_step(run: Run, stage: Stage, hand: HandFrames | None = None) -> dict[str, float]:
+    """One step of the optimizer; the parts of the loss."""
+    schedule = run.settings.schedule
+    mine = round(schedule.batch * schedule.hand_share) if hand is not None else 0
+    scenes = stage.batch(run.rng, schedule.batch - mine)
+    if hand is not None and mine:
+        scenes = joined(scenes, hand.batch(run.rng, mine, schedule.side))
+    rate = schedule.learning_rate * min(1.0, (run.step + 1) / schedule.warm_up)
+    for group in run.optimizer.param_groups:
+        group["lr"] = rate * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * run.done)))
+    run.net.train()
+    with torch.autocast(run.device.type, torch.bfloat16, enabled=run.device.type == "cuda"):
+        raw = run.net(_tensor(scenes.pictures, run.device))
+    parts = losses(raw.float(), scenes, run.device)
+    total = torch.stack(list(parts.values())).sum()
+    run.optimizer.zero_grad(set_to_none=True)
+    total.backward()  # type: ignore[no-untyped-call]
+    nn.utils.clip_grad_norm_(run.net.parameters(), 2.0)
+    run.optimizer.step()
+    run.ema.update(run.net)
+    run.step += 1
+    return {name: float(part.detach()) for name, part in parts.items()}
+
+
+def joined(first: Scenes, second: Scenes) -> Scenes:
+    """Two batches as one."""
+    names = ("pictures", "labels", "heat", "octaves")
+    return Scenes(*(np.concatenate([getattr(first, name), getattr(second, name)]) for name in names))
+
+
+def train(
+    settings: ParserRecipe,
+    stage: Stage,
+    watched: Stage,
+    out: str,
+    *,
+    device: str = "auto",
+    resume: bool = False,
+    weights: dict[str, Tensor] | None = None,
+    hand: HandFrames | None = None,
+    stop: Callable[[], bool] = lambda: False,
+) -> Run:
+    """Run the schedule to its end; `out` takes checkpoint and log.
+
+    `watched` makes the scenes that are scored. Raises UsageError where `out` holds a run and `resume` is not set,
+    BipackError where the loss is no longer finite, DiskError.
+    """
+    path = os.path.join(out, CHECKPOINT)
+    if os.path.exists(path) and not resume:
+        raise UsageError(f"{out} holds a run already. Go on with it by --resume, or give another --out.")
+    os.makedirs(out, exist_ok=True)
+    run = start_run(settings, pick_device(device), weights)
+    rows: list[list[str]] = []
+    if resume and os.path.exists(path):
+        restore(run, path)
+        rows = _earlier_rows(os.path.join(out, LOG), run.step)
+    begun, before, saved = time.monotonic(), run.seconds, time.monotonic()
+    parts: list[dict[str, float]] = []
+    while run.done < 1.0:
+        parts.append(take_step(run, stage, hand))
+        run.seconds = before + time.monotonic() - begun
+        last, stopping = run.done >= 1.0, stop()
+        if run.step % settings.log_every == 0 or last:
+            rows.append(_row(run, parts, watched, last))
+            parts.clear()
+            atomic.write_bytes(os.path.join(out, LOG), _table(rows))
+        if last or stopping or time.monotonic() - saved > settings.checkpoint_seconds:
+            save(run, path)
+            saved = time.monotonic()
+        if stopping:
+            break
+    return run
+
+
+def _row(run: Run, parts: list[dict[str, float]], watched: Stage, last: bool) -> list[str]:
+    means = {name: float(np.mean([part[name] for part in parts])) for name in parts[0]}
+    if not all(math.isfinite(value) for value in means.values()):
+        raise BipackError(
+            f"Training diverged: the loss is {means} at step {run.step}. Lower schedule.learning_rate in the recipe."
+        )
+    score = ""
+    if last or run.step % run.settings.validate_every == 0:
+        score = f"{np.mean(list(validate(averaged(run), watched, run.settings.seed, run.device).values())):.4f}"
+    text = "  ".join(f"{name} {value:.4f}" for name, value in means.items())
+    log.info("step %d (%.0f %%)  %s%s", run.step, 100 * run.done, text, f"  mean IoU {score}" if score else "")
+    return [str(run.step), f"{run.seconds / 60:.2f}", *(f"{value:.5f}" for value in means.values()), score]
+
+
+def _table(rows: list[list[str]]) -> bytes:
+    head = "step,minutes,entropy,overlap,points,width,mean_iou"
+    return ("\n".join([head, *(",".join(row) for row in rows)]) + "\n").encode()
+
+
+def _earlier_rows(path: str, step: int) -> list[list[str]]:
+    if not os.path.exists(path):
+        return []
+    with open(path, encoding="utf-8", newline="") as stream:
+        return [row for row in csv.reader(stream) if row and row[0].isdigit() and int(row[0]) <= step]
+
+
+def averaged(run: Run) -> FaceParserNet:
+    """The network with the moving average of its weights."""
+    net = FaceParserNet(run.settings.size).to(run.device)
+    run.ema.copy_to(net)
+    return net.eval()
+
+
+def averaged_from(path: str, settings: ParserRecipe) -> FaceParserNet:
+    """The finished network of the checkpoint at `path`, on the CPU."""
+    run = start_run(settings, torch.device("cpu"))
+    restore(run, path)
+    return averaged(run)
+
+
+def save(run: Run, path: str) -> None:
+    """Write the checkpoint. Raises DiskError."""
+    checkpoint.save(
+        path,
+        step=run.step,
+        recipe_digest=recipe.digest(run.settings),
+        model=run.net,
+        ema=run.ema,
+        optimizers={"adamw": run.optimizer},
+        generators={"scenes": run.rng},
+        extra={"seconds": run.seconds},
+    )
+
+
+def restore(run: Run, path: str) -> None:
+    """Go on from a checkpoint. Raises MissingInput, CorruptInput, UsageError for another recipe's."""
+    state = checkpoint.load(path)
+    checkpoint.restore(
+        state,
+        recipe_digest=recipe.digest(run.settings),
+        model=run.net,
+        ema=run.ema,
+        optimizers={"adamw": run.optimizer},
+        generators={"scenes": run.rng},
+    )
+    run.step, run.seconds = state.step, float(state.extra["seconds"])
+    log.info("going on from step %d", run.step)
+
+
+def _tensor(pictures: np.ndarray, device: torch.device) -> Tensor:
+    """(N, H, W, 3) to a channels-last (N, 3, H, W) tensor."""
+    return torch.from_numpy(np.ascontiguousarray(pictures, np.float32)).to(device).permute(0, 3, 1, 2)

@@ -170,11 +170,21 @@ def clean_plate(canvas: Canvas) -> None:
     canvas.box(8, 8, 14, 14, WHITE)
 
 
+def inpaint(canvas: Canvas) -> None:
+    """A picture with a hole that is being filled from both sides."""
+    canvas.box(2, 3, 20, 18, TEAL)
+    canvas.dot(12, 12, 6, WHITE)
+    canvas.dot(12, 12, 3.2, AMBER)
+    canvas.path([(4, 12), (8, 12)], AMBER, 1.6)
+    canvas.path([(16, 12), (20, 12)], AMBER, 1.6)
+
+
 ICONS: dict[str, Callable[[Canvas], None]] = {
     "Bipack": bipack,
     "BipackSuperRes": super_res,
     "BipackModel": model,
     "BipackPaintFix": paint_fix,
+    "BipackInpaint": inpaint,
     "BipackTrain": train,
     "BipackEqualizer": equalizer,
     "BipackBeauty": beauty,

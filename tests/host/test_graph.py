@@ -17,7 +17,8 @@ def identity(tmp_path: Path) -> str:
 
 
 def needs(scene: Scene, target: Any, frames: list[int], window: tuple[int, ...] = (0,)) -> dict[str, tuple[int, ...]]:
-    found = scene.host("graph").needs(target, frames, lambda node: window)
+    graph = scene.host("graph")
+    found = graph.needs(target, frames, lambda node: graph.Reach(window))
     return {need.node.name: need.frames for need in found}
 
 
@@ -47,7 +48,8 @@ def test_time_offset_and_frame_hold_move_the_frames(terminal: Scene, identity: s
 def test_an_unknown_time_warp_needs_the_whole_range(terminal: Scene, identity: str) -> None:
     node = terminal.bipack(terminal.plate(), identity)
     warp = terminal.nuke.nodes.TimeWarp(inputs=[node])
-    found = terminal.host("graph").needs(terminal.write(warp), [1], lambda node: (0,))
+    graph = terminal.host("graph")
+    found = graph.needs(terminal.write(warp), [1], lambda node: graph.Reach())
     assert found[0].whole_range
     assert set(range(1001, 1004)) <= set(found[0].frames)
 

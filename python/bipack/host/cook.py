@@ -21,7 +21,7 @@ from bipack import messages
 from bipack.client import Worker
 from bipack.errors import BipackError, Cancelled
 from bipack.frames import format_frames
-from bipack.host import exr, inputs
+from bipack.host import exr, graph, inputs
 from bipack.host.cache import CookFolder
 from bipack.host.node import BipackNode
 
@@ -172,10 +172,13 @@ class Cook:
 
     def _remove_inputs(self, finished: int) -> None:
         """Free the disk of inputs that no later frame of this cook needs."""
-        offsets = self._preparation.chosen.window
-        near = [frame for frame in self._frames if finished < frame <= finished + offsets[-1] - offsets[0]]
+        window = self._preparation.window(finished)
+        near = [frame for frame in self._frames if finished < frame <= finished + window[-1] - window[0]]
         needed = {path for frame in near for other in self._preparation.window(frame) for path in self._files(other)}
-        for frame in self._preparation.window(finished):
+        if finished != self._frames[-1]:
+            keys = graph.key_frames(self._preparation.reach, self._preparation.plate_range)
+            needed.update(path for key in keys for path in self._files(key))
+        for frame in window:
             for path in set(self._files(frame)) - needed:
                 if os.path.isfile(path):
                     os.unlink(path)

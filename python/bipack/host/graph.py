@@ -8,10 +8,11 @@ that cannot be told from its knobs, the Bipack nodes above it are cooked over th
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, FrozenSet, Iterable, List, Optional, Tuple
+from typing import Any, Callable, Dict, FrozenSet, Iterable, List, Mapping, Optional, Tuple
 
 import nuke
 
+from bipack import inpaint_knobs
 from bipack.host.node import MATTE_INPUT, PLATE_INPUT, BipackNode, is_bipack
 
 _TIME_NODES = """
@@ -21,8 +22,20 @@ _TIME_NODES = """
 TIME_NODES = frozenset(_TIME_NODES.split())
 """Classes that may ask their input for other frames than the current one."""
 
-WindowOf = Callable[[BipackNode], Tuple[int, ...]]
-"""Frame offsets that a Bipack node needs of its plate."""
+
+@dataclass(frozen=True)
+class Reach:
+    """Which frames of its plate a Bipack node needs for one result."""
+
+    offsets: Tuple[int, ...] = (0,)
+    """Frames around it; always holds 0."""
+
+    lending: Optional[Mapping[str, Any]] = None
+    """Settings of an inpaint node, which borrows from neighbours and from key frames of the whole shot."""
+
+
+WindowOf = Callable[[BipackNode], Reach]
+"""What a Bipack node needs of its plate."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +104,7 @@ def upstream(node: Any) -> List[Any]:
 def needs(target: Any, frames: Iterable[int], window_of: WindowOf) -> List[Need]:
     """Bipack nodes above `target` (not itself) in cooking order, with the frames that `target` needs of each.
 
-    A switched-off node needs nothing. `window_of` is asked for the frame offsets of each node's model.
+    A switched-off node needs nothing. `window_of` is asked for the reach of each node's model.
     """
     order = upstream(target)
     wanted: Dict[str, FrozenSet[int]] = {target.fullName(): frozenset(frames)}
@@ -108,8 +121,8 @@ def needs(target: Any, frames: Iterable[int], window_of: WindowOf) -> List[Need]
                 own = own | frozenset(range(first, last + 1))
             if name != target.fullName():
                 found.append(Need(bipack, tuple(sorted(own)), is_warped))
-            offsets, plate_frames = window_of(bipack), plate_range(bipack)
-            asked = frozenset(needed for frame in own for needed in window(frame, offsets, plate_frames))
+            reach, plate_frames = window_of(bipack), plate_range(bipack)
+            asked = frozenset(needed for frame in own for needed in window(frame, reach, plate_frames))
             is_warped = False
         elif not is_off(node):
             asked = _asked_of_inputs(node, own)
@@ -120,10 +133,21 @@ def needs(target: Any, frames: Iterable[int], window_of: WindowOf) -> List[Need]
     return list(reversed(found))
 
 
-def window(frame: int, offsets: Tuple[int, ...], plate_frames: Tuple[int, int]) -> Tuple[int, ...]:
+def window(frame: int, reach: Reach, plate_frames: Tuple[int, int]) -> Tuple[int, ...]:
     """Plate frames for a result at `frame`; beyond the plate's own range its nearest frame, as the worker does."""
     first, last = min(plate_frames[0], frame), max(plate_frames[1], frame)
-    return tuple(sorted({min(max(frame + offset, first), last) for offset in offsets}))
+    found = {min(max(frame + offset, first), last) for offset in reach.offsets}
+    if reach.lending is not None:
+        shot = range(plate_frames[0], plate_frames[1] + 1)
+        found.update(*inpaint_knobs.lenders(frame, reach.lending, shot))
+    return tuple(sorted(found))
+
+
+def key_frames(reach: Reach, plate_frames: Tuple[int, int]) -> Tuple[int, ...]:
+    """Plate frames that every result is made from, whatever its number."""
+    if reach.lending is None:
+        return ()
+    return inpaint_knobs.lenders(plate_frames[0], reach.lending, range(plate_frames[0], plate_frames[1] + 1))[1]
 
 
 def plate_range(node: BipackNode) -> Tuple[int, int]:

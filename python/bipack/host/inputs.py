@@ -35,16 +35,36 @@ class Preparation:
 
     matte: Optional[str]
     plate_range: Tuple[int, int]
+    reach: graph.Reach
     request: messages.Render
     """What all requests of this cook have in common."""
 
     def files(self, frame: int) -> List[str]:
         """Plate files of one frame."""
-        return [FramePath.parse(self.plate.replace("%V", view)).path(frame) for view in self.views or ("",)]
+        return self._of_views(self.plate, frame)
+
+    def matte_files(self, frame: int) -> List[str]:
+        """Matte files of one frame; none where no matte is used."""
+        return self._of_views(self.matte, frame) if self.matte else []
+
+    def matte_window(self, frame: int) -> Tuple[int, ...]:
+        """Frames whose matte the result of `frame` is made from: of a frame that lends, the matte counts as well."""
+        return self.window(frame) if self.reach.lending is not None else (frame,)
+
+    def settings(self, node: BipackNode, frame: int) -> Mapping[str, Any]:
+        """What the worker is told of the knobs. It sees no more of the shot than is written: it gets the key frames."""
+        found = knobs.settings_at(node, self.chosen, frame)
+        if self.reach.lending is not None:
+            keys = graph.key_frames(self.reach, self.plate_range)
+            found.update(key_frames=",".join(map(str, keys)), keys=0)
+        return found
+
+    def _of_views(self, pattern: str, frame: int) -> List[str]:
+        return [FramePath.parse(pattern.replace("%V", view)).path(frame) for view in self.views or ("",)]
 
     def window(self, frame: int) -> Tuple[int, ...]:
         """Plate frames that the result of `frame` is made from."""
-        return graph.window(frame, self.chosen.window, self.plate_range)
+        return graph.window(frame, self.reach, self.plate_range)
 
 
 @dataclass(frozen=True)
@@ -99,7 +119,8 @@ def prepare(node: BipackNode) -> Preparation:
         existing="resume",
     )
     now.folder.write_recipe(now.recipe.facts, now.recipe.digest)
-    return Preparation(chosen, now.recipe, now.folder, inputs, views(), plate, matte, graph.plate_range(node), request)
+    plate_range, reach = graph.plate_range(node), knobs.reach(node, chosen)
+    return Preparation(chosen, now.recipe, now.folder, inputs, views(), plate, matte, plate_range, reach, request)
 
 
 def _or_setting(chosen: str, setting: str) -> str:
@@ -124,8 +145,10 @@ def write(node: BipackNode, preparation: Preparation, frame: int, done: List[int
         if not all(os.path.isfile(path) for path in preparation.files(needed)):
             exr.render(node.inner(PLATE_WRITE), preparation.plate, needed, preparation.views)
     if preparation.matte is not None:
-        exr.render(node.inner(MATTE_WRITE), preparation.matte, frame, preparation.views)
-    return FrameOrder(frame, knobs.settings_at(node, preparation.chosen, frame), sources)
+        for needed in preparation.matte_window(frame):
+            if not all(os.path.isfile(path) for path in preparation.matte_files(needed)):
+                exr.render(node.inner(MATTE_WRITE), preparation.matte, needed, preparation.views)
+    return FrameOrder(frame, preparation.settings(node, frame), sources)
 
 
 def finish(node: BipackNode, folder: CookFolder, scale: Optional[int]) -> None:

@@ -13,7 +13,8 @@ import nuke
 from bipack.card import Knob
 from bipack.errors import UsageError
 from bipack.host import model
-from bipack.host.graph import varies
+from bipack.host.graph import Reach, varies
+from bipack.inpaint_knobs import KIND as INPAINT_KIND
 from bipack.host.node import (
     INSIDE_MATTE,
     LAYER_ONLY,
@@ -83,10 +84,14 @@ def fit_scale(node: BipackNode, scale: int) -> None:
 def _fit_channels(node: BipackNode, chosen: model.ChosenModel) -> None:
     """Cook only the model's layer where the picture keeps its size, else all channels, which then are enlarged too.
 
-    At the plate's size the gizmo takes every other channel from the plate itself, to the bit.
+    At the plate's size the gizmo takes every other channel from the plate itself, to the bit. Inpaint fills and adds
+    channels: there all of them go there and back.
     """
     own = layer(node)
-    for inner, channels in ((PLATE_WRITE, own if chosen.scale == 1 else "all"), (LAYER_ONLY, own)):
+    written, taken = own if chosen.scale == 1 else "all", own
+    if chosen.kind == INPAINT_KIND:
+        written, taken = "all", "all"
+    for inner, channels in ((PLATE_WRITE, written), (LAYER_ONLY, taken)):
         knob = node.inner(inner)["channels"]
         if knob.value() != channels:
             knob.setValue(channels)
@@ -122,6 +127,14 @@ def settings_at(node: BipackNode, chosen: model.ChosenModel, frame: int) -> Dict
         ours = node.group.knob(MODEL_KNOB_PREFIX + knob.name)
         found[knob.name] = knob.default if ours is None else _value_at(ours, knob, frame)
     return found
+
+
+def reach(node: BipackNode, chosen: model.ChosenModel) -> Reach:
+    """Which frames of the plate one result is made from."""
+    lending = None
+    if chosen.kind == INPAINT_KIND:
+        lending = settings_at(node, chosen, int(nuke.frame()))
+    return Reach(chosen.window, lending)
 
 
 def tile(node: BipackNode) -> str:

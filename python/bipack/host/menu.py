@@ -22,6 +22,7 @@ _TABLE = {
     "BipackSuperRes": (MODELS, 10, "Super-res"),
     "BipackModel": (MODELS, 20, "Model"),
     "BipackPaintFix": (MODELS, 30, "Paint-fix"),
+    "BipackInpaint": (MODELS, 35, "Inpaint"),
     "BipackTrain": (MODELS, 40, "Train from pairs"),
     "BipackEqualizer": (FINISHING, 10, "Equalizer"),
     "BipackBeauty": (FINISHING, 20, "Beauty"),

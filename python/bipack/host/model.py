@@ -49,6 +49,11 @@ class ChosenModel:
         return tuple(sorted({0, *self.card.frame_offsets})) if self.card is not None else (0,)
 
     @property
+    def kind(self) -> str:
+        """Kind of the card; empty for a bare ONNX."""
+        return self.card.kind if self.card is not None else ""
+
+    @property
     def scale(self) -> Optional[int]:
         """Result size over plate size; None where only the worker can tell."""
         return self.card.scale if self.card is not None else None

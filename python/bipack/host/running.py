@@ -14,7 +14,7 @@ from typing import Any, Callable, List, Optional, Sequence
 import nuke
 
 from bipack.errors import BipackError, Cancelled, UsageError
-from bipack.host import graph, inputs, model, state, status
+from bipack.host import graph, inputs, knobs, model, state, status
 from bipack.host.cook import Cook, OnMain, Report
 from bipack.host.node import SHOW_RESULT, BipackNode
 
@@ -45,9 +45,9 @@ def frames_to_cook(need: graph.Need) -> List[int]:
     return sorted(found.missing + found.stale)
 
 
-def window_of(node: BipackNode) -> Any:
-    """Frame offsets that the node's model needs."""
-    return model.chosen(node).window
+def window_of(node: BipackNode) -> graph.Reach:
+    """Which frames of its plate the node's model needs."""
+    return knobs.reach(node, model.chosen(node))
 
 
 def cook_one(node: BipackNode, frames: Sequence[int], on_main: OnMain, report: Report) -> int:

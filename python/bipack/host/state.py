@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Iterable, List, Optional, Tuple
 
 from bipack.frames import format_frames
-from bipack.host import graph, model, recipe
+from bipack.host import graph, knobs, model, recipe
 from bipack.host.cache import CookFolder, root_folder
 from bipack.host.node import RESULT_READ, BipackNode, script_path, views
 
@@ -98,8 +98,8 @@ def look(node: BipackNode, frames: Iterable[int], deep: bool = True) -> State:
         return State((), tuple(present), missing, tuple(reasons or ["the comp above was connected differently"]))
     if not deep:
         return State(tuple(present), (), missing, ())
-    plate_range = graph.plate_range(node)
-    changes = {frame: _source_change(shown, frame, now, plate_range) for frame in present}
+    plate_range, reach = graph.plate_range(node), knobs.reach(node, now.chosen)
+    changes = {frame: _source_change(shown, frame, now, reach, plate_range) for frame in present}
     fresh = tuple(frame for frame, reason in changes.items() if not reason)
     stale = tuple(frame for frame, reason in changes.items() if reason)
     return State(fresh, stale, missing, tuple(dict.fromkeys(changes[frame] for frame in stale)))
@@ -109,12 +109,14 @@ def _recipe_name(folder: CookFolder) -> str:
     return folder.path.rpartition("/")[2]
 
 
-def _source_change(folder: CookFolder, frame: int, now: Outlook, plate_range: Tuple[int, int]) -> str:
+def _source_change(
+    folder: CookFolder, frame: int, now: Outlook, reach: graph.Reach, plate_range: Tuple[int, int]
+) -> str:
     """Which source file of a cooked frame is another one now; empty when none is."""
     record = folder.read_record(frame)
     if record is None:
         return "what it was made from is not known"
-    sources = now.recipe.sources(graph.window(frame, now.chosen.window, plate_range))
+    sources = now.recipe.sources(graph.window(frame, reach, plate_range))
     for path in sorted(set(record.sources) | set(sources)):
         if record.sources.get(path) != sources.get(path):
             return f"{os.path.basename(path)} was rendered again"

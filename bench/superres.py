@@ -1,8 +1,9 @@
 """Held-out table of a super-res model, measured through the worker as an artist would run it.
 
-    python bench/superres.py [--model superres_x2] [--data FOLDER] [--look FOLDER]
+    python bench/superres.py [--model superres_x2] [--data FOLDER] [--files] [--look FOLDER]
 
-Prints PSNR-Y of bicubic and of the model for every photograph that the recipe holds out, then four tests of behaviour:
+Prints PSNR-Y of bicubic and of the model for every photograph that the recipe holds out; for models of archive footage,
+and with --files, the means where the small picture went through JPEG and H.264 first; then four tests of behaviour:
 HDR edges (overshoot beside a light of 50,000 : 1), phase (shift of a zone plate in pixels), color (the result, averaged
 back down, against the plate) and HDR panoramas. --look writes crops to look at: plate | bicubic | result | truth.
 """
@@ -32,6 +33,7 @@ def main() -> int:
     parser.add_argument("--model", default="superres_x2", help="catalogue name or model folder")
     parser.add_argument("--recipe", help="recipe whose held-out list is used; default: that of the model")
     parser.add_argument("--data", default=SHARED, help="folder of the pictures (default: the shared data folder)")
+    parser.add_argument("--files", action="store_true", help="small pictures through JPEG and H.264 as well")
     parser.add_argument("--look", metavar="FOLDER", help="write crops to look at")
     args = parser.parse_args()
     if not os.path.isdir(args.data):
@@ -40,7 +42,10 @@ def main() -> int:
     located = catalog.locate(args.model)
     assert located.card is not None
     settings = superres_recipe.load_recipe(args.recipe or RECIPE.format(located.card.name))
-    print_photos(args.model, args.data, settings, args.look)
+    if settings.scale > 1:
+        print_photos(args.model, args.data, settings, args.look)
+    if args.files or settings.wear.crops:
+        print_files(args.model, args.data, settings)
     print_edges(args.model, settings.scale)
     print_phase(args.model, settings.scale)
     print_panoramas(args.model, args.data, settings, args.look)
@@ -74,6 +79,19 @@ def print_photos(model: str, data: str, settings: superres_recipe.SuperresRecipe
     least = min(row.gain for row in rows)
     label = f"mean of {len(rows)}"
     print(f"{label:44} {plain_value:8.2f} {value:8.2f} {value - plain_value:+6.2f}   least {least:+.2f}\n")
+
+
+def print_files(model: str, data: str, settings: superres_recipe.SuperresRecipe) -> None:
+    """Mean over the held-out photographs for every kind of file that the small picture went through."""
+    print(f"{'PSNR-Y in dB by file':24} {'bicubic':>8} {'model':>8} {'gain':>6}   least")
+    for kind in scores.FILES:
+        if settings.scale == 1 and kind == scores.CLEAN:
+            continue
+        rows = scores.score_photos(model, data, settings.data.held_out, settings.scale, kind=kind)
+        value, plain = scores.mean(rows)
+        least = min(row.gain for row in rows)
+        print(f"{kind:24} {plain:8.2f} {value:8.2f} {value - plain:+6.2f}   {least:+.2f}", flush=True)
+    print()
 
 
 def color_drift(small: degrade.Pixels, result: degrade.Pixels, scale: int) -> str:

@@ -113,8 +113,13 @@ def test_an_8_bit_picture_in_an_exr_is_risky(capsys, model, tmp_path):
     assert topics["source"] == "risky"
 
 
-def test_one_channel_is_a_no_with_the_exit_code_of_a_refusal(capsys, model, tmp_path):
-    code, topics, report = judged(capsys, model, write(tmp_path, sample()[..., :1], "Y"))
+def test_one_channel_works_as_a_grey_picture(capsys, model, tmp_path):
+    code, _, report = judged(capsys, model, write(tmp_path, sample()[..., :1], "Y"))
+    assert (code, report["verdict"]) == (0, "works")
+
+
+def test_two_channels_are_a_no_with_the_exit_code_of_a_refusal(capsys, model, tmp_path):
+    code, topics, report = judged(capsys, model, write(tmp_path, sample()[..., :2], "RG"))
     assert (code, report["verdict"], topics) == (12, "no", {"channels": "no"})
 
 

@@ -172,6 +172,26 @@ def test_super_res_makes_a_larger_picture_and_the_plate_is_shown_at_its_size(
     assert channel_of(node.node("Cooked")["file"].value() % 1001, "depth.Z").shape == expected.shape
 
 
+@pytest.mark.parametrize(("knob", "value", "factor"), [("card_factor", 1.5, 1.5), ("card_width", 100, None)])
+def test_super_res_of_any_factor_fits_the_plate_to_the_result(
+    gui: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, knob: str, value: float, factor: float | None
+) -> None:
+    monkeypatch.setenv("BIPACK_MODEL_PATH", str(tmp_path / "site"))
+    install_model(tmp_path / "site" / "double", graphs.identity(scale=2), scale=2, gizmo="BipackSuperRes")
+    plate = gui.plate()
+    node = gui.host("menu").create("BipackSuperRes", "double")
+    node.setInput(0, plate)
+    node[knob].setValue(value)
+    gui.host("buttons").knob_changed(node, node[knob])
+    expected = factor or value / plate.width()
+    assert node["factor"].value() == pytest.approx(expected)
+    gui.press(node, "cook_frame")
+    assert gui.session.messages == []
+    wanted = (round(plate.width() * expected), round(plate.height() * expected))
+    assert (node.width(), node.height()) == wanted
+    assert (node.node("Cooked").width(), node.node("Cooked").height()) == wanted
+
+
 def test_a_bare_onnx_tells_its_size_by_its_first_frame(gui: Scene, tmp_path: Path) -> None:
     plate = gui.plate()
     node = gui.bipack(plate, graphs.save(graphs.identity(scale=2), tmp_path / "bare.onnx"))

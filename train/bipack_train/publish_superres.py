@@ -61,6 +61,8 @@ def publish(settings: SuperresRecipe, recipe_path: str, data: str, out: str) -> 
 def _scores(folder: str, data: str, settings: SuperresRecipe) -> list[Score]:
     """Mean PSNR-Y on the held-out photographs; of a model for worn pictures, one for each kind of file."""
     kinds = scores.FILES if settings.wear.crops else (scores.CLEAN,)
+    if settings.scale == 1:
+        kinds = tuple(kind for kind in kinds if kind != scores.CLEAN)  # there the plate itself is the truth
     found = []
     for kind in kinds:
         table = scores.score_photos(folder, data, settings.data.held_out, settings.scale, kind=kind)

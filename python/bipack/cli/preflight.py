@@ -103,7 +103,8 @@ def examine(
     for number in frames:
         frame = image_io.read_frame(pattern.path(number))
         try:
-            taken = plate.take(frame, layer, port.channels)
+            look = plate.take_or_grey if card.kind == "image" else plate.take
+            taken = look(frame, layer, port.channels)
         except ModelRefused as error:
             return [Finding("no", "channels", str(error))]
         integer = transfer.is_integer(frame.parts[taken.part].channels[taken.names[0]])

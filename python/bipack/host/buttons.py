@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 _QUIET_KNOBS = frozenset(
     ["xpos", "ypos", "selected", "name", "label", "status", "frames_on_disk", "version", "show", "factor", LOADED]
 )
-_LOADING_KNOBS = frozenset(["model", "model_file", "layer"])
+_LOADING_KNOBS = frozenset(["model", "model_file", "layer", *knobs.SIZE_KNOBS])
 
 
 @button(BipackNode)

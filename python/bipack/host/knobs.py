@@ -10,6 +10,7 @@ from typing import Any, Dict, List, Tuple
 
 import nuke
 
+from bipack import enlarge_knobs
 from bipack.card import Knob
 from bipack.errors import UsageError
 from bipack.host import model
@@ -22,6 +23,7 @@ from bipack.host.node import (
     MATTE_WRITE,
     MODEL_FILE_CHOICE,
     MODEL_KNOB_PREFIX,
+    PLATE_INPUT,
     PLATE_WRITE,
     BipackNode,
     no_undo,
@@ -35,6 +37,9 @@ _CLASSES = {
     "string": "String_Knob",
 }
 
+
+SIZE_KNOBS = tuple(MODEL_KNOB_PREFIX + knob.name for knob in (enlarge_knobs.FACTOR, enlarge_knobs.WIDTH))
+"""Model knobs that decide how large the result is."""
 
 ANY_MODEL = "BipackModel"
 """The gizmo that runs models of every kind; the others list only those whose card names them."""
@@ -71,12 +76,23 @@ def load_model(node: BipackNode) -> model.ChosenModel:
             node.set("restrict", not any(port.role == "matte" for port in (chosen.card.inputs if chosen.card else ())))
             node.set(LOADED, identity)
         if chosen.scale is not None:
-            fit_scale(node, chosen.scale)
+            fit_scale(node, _result_factor(node, chosen))
         _fit_channels(node, chosen)
     return chosen
 
 
-def fit_scale(node: BipackNode, scale: int) -> None:
+def _result_factor(node: BipackNode, chosen: model.ChosenModel) -> float:
+    """Size of the result over the size of the plate, as the knobs stand."""
+    values = {}
+    for name in SIZE_KNOBS:
+        knob = node.group.knob(name)
+        values[name[len(MODEL_KNOB_PREFIX) :]] = knob.value() if knob is not None else 0
+    connected = node.group.input(PLATE_INPUT)
+    width = connected.width() if connected is not None else 0
+    return enlarge_knobs.result_factor(chosen.scale or 1, values, width)
+
+
+def fit_scale(node: BipackNode, scale: float) -> None:
     """Let the plate be shown at the size of the result."""
     node.set("factor", scale)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Dict, List, Optional, Tuple
 
 from bipack import card as cards
-from bipack import catalog
+from bipack import catalog, enlarge_knobs
 from bipack.card import Knob, ModelCard
 from bipack.errors import MissingInput, ModelRefused, UsageError
 from bipack.host.node import MODEL_FILE_CHOICE, BipackNode
@@ -37,11 +37,12 @@ class ChosenModel:
 
     @property
     def knobs(self) -> Tuple[Knob, ...]:
-        """Settings that the artist may change; a model with noise has a seed whether its card names one or not."""
+        """Settings that the artist may change: those of the card, a seed where there is noise, sizes for super-res."""
         if self.card is None:
             return ()
         noisy = any(port.role == "noise" for port in self.card.inputs)
-        return self.card.knobs + (SEED,) * (noisy and all(knob.name != SEED.name for knob in self.card.knobs))
+        seed = (SEED,) * (noisy and all(knob.name != SEED.name for knob in self.card.knobs))
+        return self.card.knobs + seed + enlarge_knobs.of_card(self.card)
 
     @property
     def window(self) -> Tuple[int, ...]:

@@ -43,6 +43,15 @@ def find(frame: Frame, layer: str, channels: int) -> tuple[int, tuple[str, ...]]
     raise ModelRefused(_refusal(frame, layer, channels))
 
 
+def is_single(frame: Frame, layer: str) -> bool:
+    """True where `layer` is one channel and nothing else that could be a picture."""
+    try:
+        find(frame, layer, 1)
+    except ModelRefused:
+        return False
+    return True
+
+
 def layers_of(frame: Frame) -> dict[str, list[str]]:
     """Channel names by layer over all parts, in file order."""
     found: dict[str, list[str]] = {}

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bipack.errors import ModelRefused
-from bipack.imaging import layers, resample, transfer
-from bipack.imaging.frame import Frame, Part, Pixels, Stored
+from bipack.imaging import held_resize, layers, resample, sizing, transfer
+from bipack.imaging.frame import Box, Frame, Part, Pixels, Stored
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +57,16 @@ def take(frame: Frame, layer: str = "rgba", channels: int = 3) -> Plate:
     return Plate(number, names, pixels)
 
 
+def take_or_grey(frame: Frame, layer: str, channels: int) -> Plate:
+    """As `take`; where a model of RGB meets a layer of one channel, that channel alone, a grey picture."""
+    try:
+        return take(frame, layer, channels)
+    except ModelRefused:
+        if channels != 3 or not layers.is_single(frame, layer):
+            raise
+    return take(frame, layer, 1)
+
+
 def take_matte(frame: Frame) -> Pixels:
     """The matte in `frame` as float32 (height, width): alpha if there is one, else the only channel, else R.
 
@@ -94,14 +104,22 @@ class Canvas:
     An 8K result never exists as floats: each block is rounded to the file's type on arrival.
     """
 
-    def __init__(self, frame: Frame, plate: Plate, scale: int = 1) -> None:
-        """A canvas `scale` times the size of `plate`, which was taken out of `frame`."""
-        self._frame, self._plate, self._scale = frame, plate, scale
-        height, width = plate.pixels.shape[:2]
+    def __init__(self, frame: Frame, plate: Plate, scale: int = 1, size: Optional[sizing.Sizing] = None) -> None:
+        """A canvas `scale` times the size of `plate`, which was taken out of `frame`; or of any `size`."""
+        self._frame, self._plate = frame, plate
         source = frame.parts[plate.part]
+        self._size = size or sizing.by_scale(source.display_window, scale)
+        self._same_size = self._size.whole == 1
+        window = self._size.window(source.data_window, source.display_window)
         self._before = [source.channels[name] for name in plate.names]
-        self._after: list[Stored] = [np.empty((height * scale, width * scale), old.dtype) for old in self._before]
+        self._after: list[Stored] = [np.empty((window.height, window.width), old.dtype) for old in self._before]
         self._lost = 0
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns of the result."""
+        height, width = self._after[0].shape
+        return height, width
 
     def store(self, rows: slice, columns: slice, block: Pixels, keep: Optional[NDArray[np.bool_]] = None) -> None:
         """Put `block`, scene-linear float32 (height, width, channels), at these result pixels; see `put` for `keep`."""
@@ -109,7 +127,7 @@ class Canvas:
             values = np.ascontiguousarray(block[..., index])
             stored, lost = transfer.to_stored(values, after.dtype, name, self._frame.transfer)
             self._lost += lost
-            if self._scale == 1:
+            if self._same_size:
                 plate = np.ascontiguousarray(self._plate.pixels[rows, columns, index])
                 same = plate.view(np.uint32) == values.view(np.uint32)
                 np.copyto(stored, before[rows, columns], where=same if keep is None else same | keep)
@@ -117,9 +135,9 @@ class Canvas:
 
     def finish(self) -> Frame:
         """The whole frame, all other channels and parts passed through or resized. Call it once, after every block."""
-        frame, number, scale = self._frame, self._plate.part, self._scale
+        frame, number = self._frame, self._plate.part
         parts = [
-            part if scale == 1 else _scaled(part, scale, self._plate.names * (index == number))
+            part if self._same_size else _resized(part, self._size, self._plate.names * (index == number))
             for index, part in enumerate(frame.parts)
         ]
         channels = {**parts[number].channels, **dict(zip(self._plate.names, self._after))}
@@ -132,45 +150,56 @@ class Canvas:
         return replace(frame, parts=parts)
 
 
-def _scaled(part: Part, scale: int, replaced: tuple[str, ...]) -> Part:
-    """`part` with windows and channels `scale` times as large; those in `replaced` are left for the caller."""
+def _resized(part: Part, size: sizing.Sizing, replaced: tuple[str, ...]) -> Part:
+    """`part` with windows and channels of another size; channels in `replaced` are left for the caller."""
+    data, display = part.data_window, part.display_window
+    window, spans = size.window(data, display), size.spans(data, display)
     return replace(
         part,
         channels={
-            name: stored if name in replaced else _scaled_channel(part, name, stored, scale)
+            name: stored
+            if name in replaced
+            else _resized_channel(part, name, stored, _shape(part, name, window), spans)
             for name, stored in part.channels.items()
         },
-        data_window=part.data_window.scaled(scale),
-        display_window=part.display_window.scaled(scale),
+        data_window=window,
+        display_window=size.display(display),
         attributes=dict(part.attributes),
     )
 
 
-def _scaled_channel(part: Part, name: str, stored: Stored, scale: int) -> Stored:
-    """One channel enlarged: pictures by the cubic kernel, ids and data by repeating pixels.
+def _shape(part: Part, name: str, window: Box) -> tuple[int, int]:
+    """Rows and columns of a channel in the data window `window`; fewer where it is subsampled."""
+    across, down = part.subsampling.get(name, (1, 1))
+    return -(-window.height // down), -(-window.width // across)
+
+
+def _resized_channel(part: Part, name: str, stored: Stored, shape: tuple[int, int], spans: resample.Spans) -> Stored:
+    """One channel at another size: pictures by the cubic kernel, held beside lights; ids and data by repeating pixels.
 
     Alpha stays within the range that it had: the cubic kernel overshoots at hard edges, and an alpha of 1.05 breaks
     every merge that follows.
     """
-    height, width = stored.shape[0] * scale, stored.shape[1] * scale
     if stored.dtype == np.uint32 or layers.is_data(part, name):
-        return resample.resize_nearest(stored, width, height)
+        return resample.resize_nearest(stored, shape[1], shape[0], spans)
     if stored.size and stored.min() == stored.max():
         # A solid alpha, the commonest of all, stays solid whatever the kernel.
-        return np.full((height, width), stored.flat[0])
+        return np.full(shape, stored.flat[0])
     linear = stored.astype(np.float32)
     low, high = -np.inf, np.inf
     if transfer.is_alpha(name) and np.isfinite(stored).all():
         low, high = float(stored.min()), float(stored.max())
-    scaled = np.empty((height, width), stored.dtype)
-    for first, rows in resample.resized_rows(linear, width, height):
-        if transfer.is_integer(stored):
+    whole = transfer.is_integer(stored)
+    made = (resample if whole else held_resize).resized_rows(linear, shape[1], shape[0], spans=spans)
+    result = np.empty(shape, stored.dtype)
+    for first, rows in made:
+        if whole:
             rows = np.clip(np.rint(rows), 0, np.iinfo(stored.dtype).max)
         elif np.isfinite(high):
             rows = np.clip(rows, low, high)
         with np.errstate(over="ignore"):
-            scaled[first : first + len(rows)] = rows
-    return scaled
+            result[first : first + len(rows)] = rows
+    return result
 
 
 def _source(frame: Frame) -> str:

@@ -12,6 +12,7 @@ import functools
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Optional
 
 import cv2
 import numpy as np
@@ -25,6 +26,10 @@ KERNELS = ("nearest", "linear", "cubic", "lanczos3")
 _BLOCK = 32
 """Result columns or rows made by one product."""
 
+Span = tuple[float, float]
+Spans = tuple[Optional[Span], Optional[Span]]
+"""Edges of the source, across and down, in its pixels; None is the whole axis. See `imaging.sizing`."""
+
 _SINGLE_THREAD_PRODUCT = 1 << 18
 _BAND_SAMPLES = 1 << 22
 """Samples of the half-resized band that is held at a time."""
@@ -36,19 +41,22 @@ def upscale(pixels: Pixels, factor: float, kernel: str = "cubic") -> Pixels:
     return resize(pixels, round(width * factor), round(height * factor), kernel)
 
 
-def resize(pixels: Pixels, width: int, height: int, kernel: str = "cubic") -> Pixels:
+def resize(pixels: Pixels, width: int, height: int, kernel: str = "cubic", spans: Spans = (None, None)) -> Pixels:
     """Resize (height, width[, channels]) float32 to `width` by `height`, in the space the values are in.
 
-    Values are never clamped. NaN and infinities are held out, so that they do not spread, and put back where they were.
-    Raises UsageError for an unknown kernel and for a size below 1.
+    `spans` are the edges (across, down) of the source, in its pixels, between which the result lies; all of it by
+    default. Values are never clamped. NaN and infinities are held out, so that they do not spread, and put back where
+    they were. Raises UsageError for an unknown kernel and for a size below 1.
     """
     out = np.empty((height, width, *pixels.shape[2:]), np.float32)
-    for first, rows in resized_rows(pixels, width, height, kernel):
+    for first, rows in resized_rows(pixels, width, height, kernel, spans):
         out[first : first + len(rows)] = rows
     return out
 
 
-def resized_rows(pixels: Pixels, width: int, height: int, kernel: str = "cubic") -> Iterator[tuple[int, Pixels]]:
+def resized_rows(
+    pixels: Pixels, width: int, height: int, kernel: str = "cubic", spans: Spans = (None, None)
+) -> Iterator[tuple[int, Pixels]]:
     """Like `resize`, in bands from the top: (first row, rows). Memory does not grow with the picture.
 
     The bands lie one after another, together they are exactly what `resize` returns.
@@ -59,20 +67,21 @@ def resized_rows(pixels: Pixels, width: int, height: int, kernel: str = "cubic")
         raise UsageError(f"A picture cannot be resized to {width}x{height}; both must be 1 or more.")
     source = np.asarray(pixels, np.float32)
     if kernel == "nearest":
-        yield from _nearest_rows(source, width, height)
+        yield from _nearest_rows(source, width, height, spans)
         return
     clean, bad, _ = nonfinite.hold_out(source)
-    for first, rows in _filtered_rows(clean, width, height, kernel):
+    for first, rows in _filtered_rows(clean, width, height, kernel, spans):
         if bad is not None:
-            _put_back(rows, source, bad, first, height)
+            _put_back(rows, source, bad, first, height, spans)
         yield first, rows
 
 
-def _filtered_rows(source: Pixels, width: int, height: int, kernel: str) -> Iterator[tuple[int, Pixels]]:
+def _filtered_rows(source: Pixels, width: int, height: int, kernel: str, spans: Spans) -> Iterator[tuple[int, Pixels]]:
     """Channel by channel, band by band: the columns of the source rows that the band needs, then its rows."""
     channels = math.prod(source.shape[2:])
     planes = source.reshape(*source.shape[:2], channels)
-    across, down = _products(source.shape[1], width, kernel), _products(source.shape[0], height, kernel)
+    across = _products(source.shape[1], width, kernel, spans[0])
+    down = _products(source.shape[0], height, kernel, spans[1])
     blocks_in_band = max(1, _BAND_SAMPLES // (_BLOCK * width * channels))
     for start in range(0, len(down), blocks_in_band):
         blocks = down[start : start + blocks_in_band]
@@ -118,9 +127,9 @@ class _Product:
 
 
 @functools.lru_cache(maxsize=32)
-def _products(source: int, result: int, kernel: str) -> tuple[_Product, ...]:
+def _products(source: int, result: int, kernel: str, span: Span | None = None) -> tuple[_Product, ...]:
     """The matrix of one axis as dense blocks of a few result samples."""
-    index, weights = taps(source, result, kernel)
+    index, weights = taps(source, result, kernel, span)
     blocks = []
     for first in range(0, result, _BLOCK):
         last = min(first + _BLOCK, result)
@@ -133,11 +142,14 @@ def _products(source: int, result: int, kernel: str) -> tuple[_Product, ...]:
     return tuple(blocks)
 
 
-def taps(source: int, result: int, kernel: str) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+def taps(
+    source: int, result: int, kernel: str, span: Span | None = None
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """For each result sample the source samples that it reads (edges repeated) and their weights, which sum to 1."""
     shape, radius = _SHAPES[kernel]
-    stretch = max(1.0, source / result)
-    centers = (np.arange(result) + 0.5) * (source / result) - 0.5
+    first, last = span or (0.0, float(source))
+    stretch = max(1.0, (last - first) / result)
+    centers = first + (np.arange(result) + 0.5) * ((last - first) / result) - 0.5
     count = 2 * math.ceil(radius * stretch) + 1
     index = np.floor(centers).astype(np.int64)[:, None] + np.arange(count) - count // 2
     weights = shape((index - centers[:, None]) / stretch)
@@ -167,29 +179,35 @@ _SHAPES: dict[str, tuple[Callable[[NDArray[np.float64]], NDArray[np.float64]], f
 }
 
 
-def nearest_index(source: int, result: int) -> NDArray[np.int64]:
+def nearest_index(source: int, result: int, span: Span | None = None) -> NDArray[np.int64]:
     """The source sample under the centre of each result sample."""
+    if span is not None:
+        centers = span[0] + (np.arange(result) + 0.5) * ((span[1] - span[0]) / result)
+        index: NDArray[np.int64] = np.clip(np.floor(centers).astype(np.int64), 0, source - 1)
+        return index
     return np.minimum(((2 * np.arange(result) + 1) * source) // (2 * result), source - 1)
 
 
-def resize_nearest(stored: NDArray[np.generic], width: int, height: int) -> NDArray[np.generic]:
+def resize_nearest(
+    stored: NDArray[np.generic], width: int, height: int, spans: Spans = (None, None)
+) -> NDArray[np.generic]:
     """Resize any type by repeating or dropping pixels: for ids and data that must not be mixed."""
-    rows, columns = nearest_index(stored.shape[0], height), nearest_index(stored.shape[1], width)
+    rows, columns = nearest_index(stored.shape[0], height, spans[1]), nearest_index(stored.shape[1], width, spans[0])
     return np.ascontiguousarray(stored[rows][:, columns])
 
 
-def _nearest_rows(source: Pixels, width: int, height: int) -> Iterator[tuple[int, Pixels]]:
-    columns = nearest_index(source.shape[1], width)
-    rows = nearest_index(source.shape[0], height)
+def _nearest_rows(source: Pixels, width: int, height: int, spans: Spans) -> Iterator[tuple[int, Pixels]]:
+    columns = nearest_index(source.shape[1], width, spans[0])
+    rows = nearest_index(source.shape[0], height, spans[1])
     band = max(1, _BAND_SAMPLES // max(1, width * math.prod(source.shape[2:])))
     for first in range(0, height, band):
         yield first, source[rows[first : first + band]][:, columns]
 
 
-def _put_back(rows: Pixels, source: Pixels, bad: NDArray[np.bool_], first: int, height: int) -> None:
+def _put_back(rows: Pixels, source: Pixels, bad: NDArray[np.bool_], first: int, height: int, spans: Spans) -> None:
     """Set the samples of `rows` whose nearest source sample is NaN or infinite to that sample."""
-    which = nearest_index(source.shape[0], height)[first : first + len(rows)]
-    columns = nearest_index(source.shape[1], rows.shape[1])
+    which = nearest_index(source.shape[0], height, spans[1])[first : first + len(rows)]
+    columns = nearest_index(source.shape[1], rows.shape[1], spans[0])
     for row, line in enumerate(which):
         if bad[line].any():
             mask = bad[line][columns]

@@ -11,13 +11,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from bipack import enlarge_knobs
 from bipack.card import Knob, ModelCard, Port
 from bipack.catalog import Located
 from bipack.errors import CorruptInput
 from bipack.imaging import color, nonfinite, resample
 from bipack.imaging.frame import Frame, Part, Pixels
-from bipack.imaging.plate import Canvas, Plate, take, take_matte
-from bipack.worker import tiled
+from bipack.imaging.plate import Plate, take, take_matte, take_or_grey
+from bipack.worker import enlarge, enlarge_alpha, tiled
 from bipack.worker.session import Session, open_session
 from bipack.worker.step import StepControl, StepInput
 
@@ -25,6 +26,9 @@ MIX = Knob("mix", "float", 1.0, "Mix", 0.0, 1.0, tooltip="1 is the model's resul
 SEED = Knob("seed", "int", 0, "Seed", tooltip="Start of the noise; every frame gets its own from it.")
 
 Window = tuple[slice, slice]
+
+_NEED_LIGHT = ("back_projection", "factor", "width")
+"""Knobs that, where set, look at the plate as light once more."""
 
 
 class ModelStep:
@@ -37,7 +41,7 @@ class ModelStep:
         self.name = self.card.name
         self.identity = f"{self._session.sha256} {self._session.precision}"
         self.frame_offsets = self.card.frame_offsets
-        self.knobs: Sequence[Knob] = _knobs(self.card.knobs, self.card.inputs)
+        self.knobs: Sequence[Knob] = _knobs(self.card)
         self.notices: Sequence[str] = self._take_notices()
 
     @property
@@ -55,17 +59,24 @@ class ModelStep:
         """Run the model on one frame. Raises ModelRefused when they do not fit, Cancelled, GpuOutOfMemory."""
         picture = Picture(self.card, self.knobs, given)
         height, width = picture.plate.pixels.shape[:2]
-        scale, frame = self.card.scale, given.frames[0]
-        canvas = Canvas(frame, picture.plate, scale)
+        scale = self.card.scale
+        size = enlarge.wanted_size(self.card, given, given.frames[0].parts[picture.plate.part].display_window)
+        if line := enlarge.larger_model(self.card, size):
+            control.notice(line)
         blend = _Blend(picture, given, scale, matte_is_input=any(port.role == "matte" for port in self.card.inputs))
         bad = 0
+
+        def finish(window: Window, block: Pixels) -> Pixels:
+            return picture.restored(window, blend.apply(window, block), scale)
+
+        target = enlarge.target(given, picture.plate, picture.clean, scale, size, finish, control)
         pieces = tiled.iterate(self._session, picture.feeds, height, width, given.tile, control.cancel)
         for region, piece in pieces:
             window = region.rows, region.columns
             block = picture.linear(window, piece, scale)
             bad += int(np.count_nonzero(~np.isfinite(block)))
-            canvas.store(*window, picture.restored(window, blend.apply(window, block), scale))
-            control.progress(region.fraction)
+            target.store(window, block)
+            control.progress(region.fraction * target.share)
             for text in self._take_notices():
                 control.notice(text)
         if picture.bad_count:
@@ -74,18 +85,20 @@ class ModelStep:
             )
         if bad:
             control.notice(f"The model made {bad} NaN or infinite samples out of finite ones; they are in the result.")
-        return canvas.finish()
+        return enlarge_alpha.enlarge(
+            target.finish(), given, picture.plate, self.card, self._session, picture.feeds, size, control
+        )
 
     def close(self) -> None:
         """Give the model's memory back."""
         self._session.close()
 
 
-def _knobs(card_knobs: Sequence[Knob], ports: Sequence[Port]) -> tuple[Knob, ...]:
-    """The card's knobs, with a mix for every model and a seed where there is noise."""
-    names = {knob.name for knob in card_knobs}
-    ours = [MIX, SEED] if any(port.role == "noise" for port in ports) else [MIX]
-    return (*card_knobs, *(knob for knob in ours if knob.name not in names))
+def _knobs(card: ModelCard) -> tuple[Knob, ...]:
+    """The card's knobs, with a mix for every model, a seed where there is noise, and sizes for super-res."""
+    names = {knob.name for knob in card.knobs}
+    ours = [MIX, SEED] if any(port.role == "noise" for port in card.inputs) else [MIX]
+    return (*card.knobs, *(knob for knob in ours if knob.name not in names), *enlarge_knobs.of_card(card))
 
 
 class Picture:
@@ -95,12 +108,17 @@ class Picture:
         self._ports = card.inputs
         self._is_encoded = card.color == "bipack"
         main = next(port for port in card.inputs if port.role == "plate")
-        self.plate: Plate = take(given.frames[0], given.layer, main.channels)
+        look = take_or_grey if card.kind == "image" else take
+        self.plate: Plate = look(given.frames[0], given.layer, main.channels)
+        self._grey = self.plate.pixels.shape[2] < main.channels
         self.clean, self._bad, self.bad_count = nonfinite.hold_out(self.plate.pixels)
         # The whole plate is encoded at once: in the same place a sample then has the same bits in every tile. Where
         # nothing asks for it as light any more this is done in place, which spares a frame's worth of memory.
-        spent = card.scale > 1 and self._bad is None and given.matte is None and given.knobs.get("mix", 1) == 1
+        plain = given.knobs.get("mix", 1) == 1 and not any(given.knobs.get(name) for name in _NEED_LIGHT)
+        spent = card.scale > 1 and self._bad is None and given.matte is None and plain
         self._seen = {0: self._encode(self.clean, in_place=spent)}
+        if self._grey:
+            self._seen[0] = np.repeat(self._seen[0], main.channels, axis=0)
         for offset, frame in given.frames.items():
             if offset:
                 neighbour = self._neighbour(frame, given, main.channels, offset)
@@ -148,10 +166,12 @@ class Picture:
         decoded = color.decode(result) if self._is_encoded else result
         # A view: each channel stays in one piece, which is how the canvas takes it.
         block = decoded.transpose(1, 2, 0)
+        if self._grey:
+            block = block.mean(axis=2, keepdims=True, dtype=np.float64).astype(np.float32)
         if scale == 1:
             seen = np.ascontiguousarray(self._seen[0][:, window[0], window[1]])
-            same = np.ascontiguousarray(result).view(np.uint32) == seen.view(np.uint32)
-            np.copyto(block, self.clean[window], where=same.transpose(1, 2, 0))
+            same = (np.ascontiguousarray(result).view(np.uint32) == seen.view(np.uint32)).transpose(1, 2, 0)
+            np.copyto(block, self.clean[window], where=same.all(axis=2, keepdims=True) if self._grey else same)
         return block
 
     def restored(self, window: Window, block: Pixels, scale: int) -> Pixels:

@@ -143,14 +143,22 @@ def test_damaged_exr_ends_with_11_and_keeps_what_was_finished(
     assert os.path.exists(output % 1001) and os.path.exists(output % 1002) and not os.path.exists(output % 1003)
 
 
-def test_a_plate_of_one_channel_ends_with_12_and_says_what_is_needed(
+def test_a_plate_of_two_channels_ends_with_12_and_says_what_is_needed(
     identity: str, tmp_path: Path, capsys: Any
 ) -> None:
-    window = Box(0, 0, 9, 9)
-    write_frame(str(tmp_path / "y.exr"), Frame([Part({"Y": np.ones((10, 10), np.float16)}, window, window, {}, {})]))
-    assert run(identity, str(tmp_path / "y.exr"), str(tmp_path / "r.exr")) == 12
+    window, plane = Box(0, 0, 9, 9), np.ones((10, 10), np.float16)
+    write_frame(str(tmp_path / "rg.exr"), Frame([Part({"R": plane, "G": plane}, window, window, {}, {})]))
+    assert run(identity, str(tmp_path / "rg.exr"), str(tmp_path / "r.exr")) == 12
     told = sentence(capsys)
-    assert "3 channels" in told and "y.exr" in told
+    assert "3 channels" in told and "rg.exr" in told
+
+
+def test_a_plate_of_one_channel_is_a_grey_picture(identity: str, tmp_path: Path) -> None:
+    window = Box(0, 0, 9, 9)
+    plane = np.random.default_rng(0).normal(0.5, 2, (10, 10)).astype(np.float16)
+    write_frame(str(tmp_path / "y.exr"), Frame([Part({"Y": plane}, window, window, {}, {})]))
+    assert run(identity, str(tmp_path / "y.exr"), str(tmp_path / "r.exr")) == 0
+    np.testing.assert_array_equal(read_frame(str(tmp_path / "r.exr")).parts[0].channels["Y"], plane)
 
 
 def test_a_file_that_is_no_model_ends_with_12(tmp_path: Path, capsys: Any) -> None:

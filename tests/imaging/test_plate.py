@@ -24,7 +24,8 @@ def frame(dtype: type = np.float16, seed: int = 0) -> Frame:
     made["depth.Z"] = random.uniform(1, 100, (HEIGHT, WIDTH)).astype(np.float32)
     made["id.X"] = random.integers(0, 2**32, (HEIGHT, WIDTH), dtype=np.uint32)
     main = Part(made, Box(-3, 2, WIDTH - 4, HEIGHT + 1), Box(0, 0, 30, 20), {"pixelAspectRatio": 2.0, "name": "rgba"})
-    second = Part({"spec.R": made["R"] / made["R"].dtype.type(16)}, main.data_window, main.display_window, {"name": "spec"})
+    spec = {"spec.R": made["R"] / made["R"].dtype.type(16)}
+    second = Part(spec, main.data_window, main.display_window, {"name": "spec"})
     return Frame([main, second], source="/shots/plate.1001.exr")
 
 

@@ -22,6 +22,7 @@ from bipack.errors import BipackError, UsageError
 
 COMMANDS = {
     "run": "cook frames: a model or a finishing tool over an image sequence",
+    "faces": "track faces; write mattes of their regions, and stabilised crops",
     "models": "list the models, show one, or check a file",
     "prove": "compare tiled with whole frame and write a heat-map",
     "preflight": "does this shot lie inside what the model was trained on?",

@@ -7,21 +7,17 @@ of a tile.
 from __future__ import annotations
 
 import argparse
-import sys
 import threading
-import time
-from typing import TYPE_CHECKING, Any, Dict, List, Optional, Union
+from typing import TYPE_CHECKING, Any, Dict, List
 
 from bipack import messages, settings
+from bipack.cli.reports import JsonReport, Report, TextReport
 from bipack.cli.waiting import wait_for
 from bipack.errors import UsageError
 from bipack.frames import FramePath, resolve_frames
 
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
-
-HEARTBEAT_SECONDS = 20.0
-"""Longest silence in a log: render farms kill what is silent for long."""
 
 
 def add_parser(subparsers: _SubParsersAction[Any]) -> None:
@@ -51,7 +47,7 @@ def add_parser(subparsers: _SubParsersAction[Any]) -> None:
 def run(args: argparse.Namespace) -> int:
     """Cook. Returns 0; raises BipackError or KeyboardInterrupt."""
     request = make_request(args)
-    report: Union[_JsonReport, _TextReport] = _JsonReport() if args.json else _TextReport(len(request.frames))
+    report: Report = JsonReport() if args.json else TextReport(len(request.frames))
     report(cook(request, report))
     return 0
 
@@ -101,57 +97,3 @@ def cook(request: messages.Render, emit: Any) -> messages.JobDone:
 
     done: messages.JobDone = wait_for(body)
     return done
-
-
-class _JsonReport:
-    """Every message as one line."""
-
-    def __call__(self, message: messages.Message) -> None:
-        sys.stdout.write(messages.encode(message).decode("ascii"))
-        sys.stdout.flush()
-
-
-class _TextReport:
-    """One line a frame; on a terminal also a line that counts along, in a log a sign of life now and then."""
-
-    def __init__(self, total: int) -> None:
-        self._total = total
-        self._terminal = sys.stdout.isatty()
-        self._last = time.monotonic()
-
-    def __call__(self, message: messages.Message) -> None:
-        if isinstance(message, messages.Progress):
-            self._progress(message)
-        elif isinstance(message, messages.Notice):
-            self._line(f"note: {message.text}")
-        elif isinstance(message, messages.FrameDone):
-            how = "kept, already finished" if message.skipped else f"{message.seconds:.1f} s"
-            self._line(f"frame {message.frame}: {message.output} ({how})")
-        elif isinstance(message, messages.JobDone):
-            kept = f", {message.skipped} of them kept" if message.skipped else ""
-            self._line(f"{message.done} of {self._total} frames done in {message.seconds:.1f} s{kept}")
-
-    def _progress(self, message: messages.Progress) -> None:
-        if not self._terminal and time.monotonic() - self._last < HEARTBEAT_SECONDS:
-            return
-        text = f"frame {message.frame}: {message.fraction:4.0%}, {message.done}/{message.total} done{_left(message)}"
-        if self._terminal:
-            sys.stdout.write(f"\r\033[K{text}")
-            sys.stdout.flush()
-        else:
-            self._line(text)
-
-    def _line(self, text: str) -> None:
-        clear = "\r\033[K" if self._terminal else ""
-        sys.stdout.write(f"{clear}{text}\n")
-        sys.stdout.flush()
-        self._last = time.monotonic()
-
-
-def _left(message: messages.Progress) -> str:
-    seconds: Optional[float] = message.seconds_left
-    if seconds is None:
-        return ""
-    hours, rest = divmod(round(seconds), 3600)
-    minutes, rest = divmod(rest, 60)
-    return f", {hours}:{minutes:02d}:{rest:02d} left" if hours else f", {minutes}:{rest:02d} left"

@@ -92,10 +92,27 @@ def test_beyond_the_picture_it_is_held_or_black() -> None:
     assert np.array_equal(crop.cut(pixels, square, 20, "black")[10, :, 0], [0] * 10 + [1] * 10)
 
 
-def test_a_plane_spread_over_the_picture_lies_where_its_crop_was_cut() -> None:
-    plane = np.ones((64, 64), np.float32)
-    found = crop.spread(plane, Square(40, 30, 32), 60, 80)
+def test_planes_spread_over_the_picture_lie_where_their_crop_was_cut() -> None:
+    square = Square(40, 30, 32)
+    rows, columns = crop.window(square, 60, 80)
+    found = np.zeros((60, 80), np.float32)
+    found[rows, columns] = crop.spread(np.ones((64, 64, 2), np.float32), square, rows, columns)[..., 1]
     assert found[30, 40] == pytest.approx(1) and found[10, 40] == 0 and found[30, 10] == 0
     assert found.sum() == pytest.approx(32 * 32, rel=0.05)
-    rows, columns = np.nonzero(found > 0.5)
-    assert (columns.mean() + 0.5, rows.mean() + 0.5) == (40, 30)
+    y, x = np.nonzero(found > 0.5)
+    assert (x.mean() + 0.5, y.mean() + 0.5) == (40, 30)
+
+
+def test_a_square_beside_the_picture_touches_nothing() -> None:
+    rows, columns = crop.window(Square(500, 30, 32), 60, 80)
+    assert crop.spread(np.ones((8, 8, 1), np.float32), Square(500, 30, 32), rows, columns).size == 0
+    assert np.array_equal(
+        crop.cut(np.ones((60, 80, 1), np.float32), Square(500, 30, 32), 8, "black"), np.zeros((8, 8, 1))
+    )
+
+
+def test_a_crop_of_a_part_is_that_of_the_whole_picture() -> None:
+    pixels = picture(200, 300)
+    square = Square(150.3, 99.1, 90, 20)
+    whole = crop._sampled(crop._kept_from_aliasing(pixels, 90 / 40), square.matrix(40), (0, 40), (0, 40), "hold")
+    assert np.abs(crop.cut(pixels, square, 40) - whole).max() < 1e-4

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from bipack.errors import CorruptInput, MissingInput
+from bipack.face_regions import POINTS
 from bipack.imaging.faces import crop, nuke_track, track_nk
 from bipack.imaging.faces.square import Square
-from bipack.imaging.faces.track import POINTS, Found, Track, given, link
+from bipack.imaging.faces.track import Found, Track, given, link
 from bipack.imaging.faces.track_file import TrackFile
 from nuke_fixture import start_nuke  # noqa: F401
 

@@ -10,10 +10,11 @@ import tiny_faces
 from bipack.card import load as load_card
 from bipack.catalog import locate
 from bipack.errors import ModelRefused, UsageError
+from bipack.face_regions import REGIONS
 from bipack.worker.session import open_session
 from bipack_train.faces import parser, publish, scenes
 from bipack_train.faces.parser import Data, ParserRecipe, Schedule
-from bipack_train.faces.regions import INDEX, REGIONS
+from bipack_train.faces.regions import INDEX
 from bipack_train.models import face_parser
 from bipack_train.models.face_parser import Exported, FaceParserNet
 

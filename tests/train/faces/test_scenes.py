@@ -8,10 +8,11 @@ import pytest
 
 import tiny_faces
 from bipack.errors import CorruptInput, MissingInput, UsageError
+from bipack.face_regions import REGIONS
 from bipack.imaging.frame import Box, Frame, Part
 from bipack.imaging.image_io import write_frame
 from bipack_train.faces import hand, scenes
-from bipack_train.faces.regions import INDEX, MIRRORED, REGIONS
+from bipack_train.faces.regions import INDEX, MIRRORED
 
 GREY = [np.full((96, 120, 3), 90, np.uint8)]
 

@@ -44,9 +44,6 @@ PARTS = {
 FACE_TILE, HEAD_TILE, OTHER_TILE = 0, 1, 2
 """UV tiles: the front of the head with the ears, the back of the head with neck and shoulders, all the rest."""
 
-POINTS = ("eye_l", "eye_r", "nose", "mouth_l", "mouth_r")
-"""The five points of a face, in this order everywhere."""
-
 
 @dataclass(frozen=True, eq=False)
 class Head:
@@ -94,7 +91,7 @@ class Head:
         return np.asarray(shaped, np.float32)
 
     def points(self, vertices: Floats) -> Floats:
-        """(5, 3) the five points (see POINTS): middle of both eyes, tip of the nose, corners of the mouth."""
+        """(5, 3) the five points in the order of bipack.face_regions.POINTS."""
         marks = vertices[self.landmarks]
         return np.stack([marks[42:48].mean(0), marks[36:42].mean(0), marks[30], marks[54], marks[48]])
 

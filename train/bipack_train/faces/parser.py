@@ -23,10 +23,10 @@ from torch.nn import functional
 from bipack import atomic
 from bipack.card import Source
 from bipack.errors import BipackError, UsageError
+from bipack.face_regions import REGIONS
 from bipack_train import checkpoint, recipe
 from bipack_train.ema import Ema
 from bipack_train.faces.hand import HandFrames
-from bipack_train.faces.regions import REGIONS
 from bipack_train.faces.scenes import Scenes, Stage
 from bipack_train.models.face_parser import POINTS, WIDTHS, FaceParserNet
 from bipack_train.superres import pick_device

@@ -17,11 +17,11 @@ from bipack import card as cards
 from bipack.card import Geometry, ModelCard, Port, Score, Training
 from bipack.catalog import Located
 from bipack.errors import ModelRefused
+from bipack.face_regions import REGIONS
 from bipack.worker.session import open_session
 from bipack_train import checkpoint, export, pictures, publish_superres
 from bipack_train.faces import parser
 from bipack_train.faces.parser import ParserRecipe
-from bipack_train.faces.regions import REGIONS
 from bipack_train.faces.scenes import Stage
 from bipack_train.models.face_parser import MULTIPLE, POINTS, Exported, FaceParserNet
 

@@ -25,28 +25,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from bipack.face_regions import REGIONS
 from bipack_train.faces import raster
 from bipack_train.faces.mesh import Floats, Head
-
-REGIONS = (
-    "background",
-    "skin",
-    "forehead",
-    "brow_l",
-    "brow_r",
-    "eye_l",
-    "eye_r",
-    "nose",
-    "cheek_l",
-    "cheek_r",
-    "mouth",
-    "chin",
-    "neck",
-    "ear_l",
-    "ear_r",
-    "hair",
-)
-"""Names in the order of the parser's output channels."""
 
 INDEX = {name: index for index, name in enumerate(REGIONS)}
 

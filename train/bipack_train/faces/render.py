@@ -12,12 +12,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from bipack.face_regions import REGIONS
 from bipack_train.faces import baked, mesh, regions
 from bipack_train.faces.extras import Extras
 from bipack_train.faces.light import Light
 from bipack_train.faces.mesh import Floats, Head
 from bipack_train.faces.portrait import Camera, Person, Pose, Rendered
-from bipack_train.faces.regions import INDEX, REGIONS
+from bipack_train.faces.regions import INDEX
 from bipack_train.faces.scene import EYE_L, EYE_R, GUMS, HAIR, LASHES, PLAIN, SOCKET, SUPERSAMPLING, TEETH, Scene
 from bipack_train.faces.shading import shade
 

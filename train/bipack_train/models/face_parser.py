@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from bipack_train.faces.regions import REGIONS
+from bipack.face_regions import REGIONS
 
 MULTIPLE = 32
 """Height and width of the input must be multiples of this."""

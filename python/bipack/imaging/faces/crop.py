@@ -8,6 +8,7 @@ exact positions; where the crop shrinks the picture, or the picture the crop, a 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -28,9 +29,9 @@ def cut(pixels: Pixels, square: Square, size: int, outside: str = "hold") -> Pix
 
     `square` is in pixels of this array. Beyond its edges the picture is held, or 0 with `outside` "black".
     """
-    matrix = square.matrix(size)
-    near = _kept_from_aliasing(pixels, square.side / size)
-    return _sampled(near, matrix, (0, size), (0, size), outside)
+    near, square = _needed(pixels, square, size)
+    near = _kept_from_aliasing(near, square.side / size)
+    return _sampled(near, square.matrix(size), (0, size), (0, size), outside)
 
 
 def put_back(pixels: Pixels, square: Square, before: Pixels, after: Pixels) -> Pixels:
@@ -55,16 +56,28 @@ def put_back(pixels: Pixels, square: Square, before: Pixels, after: Pixels) -> P
     return result
 
 
-def spread(plane: Pixels, square: Square, height: int, width: int) -> Pixels:
-    """A plane (size, size) of the crop at the pixels of the picture, (height, width); 0 beyond the crop. Linear."""
-    size = plane.shape[0]
+def window(square: Square, height: int, width: int) -> tuple[slice, slice]:
+    """Rows and columns of a picture that the square touches; empty slices where it lies beside the picture."""
+    rows, columns = _covered(square, height, width)
+    return slice(rows[0], max(rows)), slice(columns[0], max(columns))
+
+
+def spread(planes: Pixels, square: Square, rows: slice, columns: slice) -> Pixels:
+    """Planes of the crop (size, size, n) at these pixels of the picture, (rows, columns, n); 0 beyond the crop.
+
+    Linear: what lies between 0 and 1 stays there.
+    """
+    size = planes.shape[0]
     matrix = square.inverse(size)
     # OpenCV counts from pixel centres.
-    matrix[:, 2] += matrix[:, :2].sum(axis=1) * 0.5 - 0.5
-    near = _kept_from_aliasing(plane, size / square.side)
+    matrix[:, 2] += matrix[:, :2] @ np.array([columns.start + 0.5, rows.start + 0.5]) - 0.5
+    near = _kept_from_aliasing(planes, size / square.side)
+    result = np.empty((rows.stop - rows.start, columns.stop - columns.start, planes.shape[2]), np.float32)
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    found = cv2.warpAffine(near, matrix, (width, height), flags=flags, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
-    return np.asarray(found, np.float32)
+    for index in range(planes.shape[2] if result.size else 0):
+        plane = np.ascontiguousarray(near[..., index])
+        result[..., index] = cv2.warpAffine(plane, matrix, result.shape[1::-1], flags=flags, borderValue=0)
+    return result
 
 
 def border(size: int) -> Pixels:
@@ -83,6 +96,17 @@ def _kept_from_aliasing(pixels: Pixels, shrink: float) -> Pixels:
     return np.asarray(cv2.GaussianBlur(pixels, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE), np.float32).reshape(
         pixels.shape
     )
+
+
+def _needed(pixels: Pixels, square: Square, size: int) -> tuple[Pixels, Square]:
+    """The part of the picture that a crop is made of, and the square in its pixels: a plate may be far larger."""
+    rows, columns = _covered(square, *pixels.shape[:2])
+    margin = 4 + 3 * math.ceil(square.side / size)
+    top, left = max(0, rows[0] - margin), max(0, columns[0] - margin)
+    part = pixels[top : rows[1] + margin, left : columns[1] + margin]
+    if not part.size:
+        return pixels, square
+    return part, replace(square, x=square.x - left, y=square.y - top)
 
 
 def _covered(square: Square, height: int, width: int) -> tuple[tuple[int, int], tuple[int, int]]:

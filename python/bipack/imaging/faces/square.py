@@ -11,7 +11,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from bipack.errors import UsageError
 
@@ -64,7 +64,7 @@ def mapped(matrix: Doubles, points: NDArray[np.floating]) -> Doubles:
 
 
 def from_points(points: NDArray[np.floating], width: float) -> Square:
-    """The square round a face: its five points (5, 2), see `faces.POINTS`, and its width from ear to ear in pixels.
+    """The square round a face: its five points (5, 2) in the order of POINTS, and its width from ear to ear in pixels.
 
     The angle is that of the line from the eyes to the mouth, which a turn of the head to the side does not change; the
     size is that of the width, which does not depend on the pose either.
@@ -87,7 +87,7 @@ def width_of(points: NDArray[np.floating]) -> float:
     return max(2.09 * line, 2.27 * float(np.linalg.norm(points[0] - points[1])))
 
 
-def from_corners(corners: NDArray[np.floating]) -> Square:
+def from_corners(corners: ArrayLike) -> Square:
     """The square that lies nearest to four corners (4, 2): lower left, lower right, upper right, upper left.
 
     Raises UsageError where they are no quadrilateral in that order.

@@ -16,9 +16,6 @@ from numpy.typing import NDArray
 from bipack.imaging.faces.smooth import Doubles, zero_lag
 from bipack.imaging.faces.square import Square, from_points
 
-POINTS = ("eye_l", "eye_r", "nose", "mouth_l", "mouth_r")
-"""The five points of a face; left and right are the person's own."""
-
 PATIENCE = 12
 """Frames for which a face may be lost and still be the same face."""
 

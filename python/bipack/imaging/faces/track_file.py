@@ -16,8 +16,9 @@ import numpy as np
 
 from bipack import atomic
 from bipack.errors import CorruptInput, MissingInput
+from bipack.face_regions import POINTS
 from bipack.imaging.faces.square import Square, from_corners
-from bipack.imaging.faces.track import GIVEN, POINTS, Place, Track, given
+from bipack.imaging.faces.track import GIVEN, Place, Track, given
 
 VERSION = 1
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from bipack import atomic
-from bipack.imaging.faces.track import POINTS, Place, Track
+from bipack.face_regions import POINTS
+from bipack.imaging.faces.track import Place, Track
 from bipack.imaging.faces.track_file import TrackFile
 
 _COLUMNS = (

@@ -1,0 +1,1 @@
+"""The face parser at work: finding faces in frames, and the steps that make mattes and crops of them."""

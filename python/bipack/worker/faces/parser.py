@@ -1,0 +1,96 @@
+"""The face parser, opened: encoded pictures of any size in; regions, points and widths of every pixel out."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from bipack import catalog
+from bipack.errors import MissingInput, ModelRefused
+from bipack.face_regions import POINTS, REGIONS
+from bipack.imaging.frame import Pixels
+from bipack.worker.session import open_session
+
+MODEL = "face_parser"
+"""Catalogue name of the parser that is used when none is named."""
+
+
+@dataclass(frozen=True, eq=False)
+class Parsed:
+    """What the parser says of a picture; arrays are (height, width, …)."""
+
+    regions: Pixels
+    """(…, 16) shares in the order of REGIONS; they add up to 1."""
+
+    points: Pixels
+    """(…, 5) heat, 1 at the points in the order of POINTS."""
+
+    width: Pixels
+    """Width in pixels of the face that each pixel belongs to; without meaning where there is none."""
+
+
+class Parser:
+    """One open parser; close it, or use it in `with`."""
+
+    def __init__(self, model: str = MODEL, device: str = "auto", require_gpu: bool = False) -> None:
+        """Open it. Raises MissingInput, ModelRefused (also for a model that is no parser), GpuUnavailable."""
+        located = _located(model)
+        if located.card is None or located.card.kind != "parser":
+            found = "it has no card" if located.card is None else f"its card says {located.card.kind}"
+            raise ModelRefused(f"Model {located.name!r} is no face parser: {found}. Name one with --model.")
+        wanted = {"regions": len(REGIONS), "points": len(POINTS), "width": 1}
+        if {port.name: port.channels for port in located.card.outputs} != wanted:
+            raise ModelRefused(f"Model {located.name!r} gives other regions than this Bipack knows; train it again.")
+        self._session = open_session(located, device, require_gpu)
+        self._multiple = located.card.geometry.multiple
+        self._least = located.card.geometry.minimum
+        self._lock = threading.Lock()
+
+    @property
+    def identity(self) -> str:
+        """Hash and precision of what runs."""
+        return f"{self._session.sha256} {self._session.precision}"
+
+    @property
+    def notices(self) -> list[str]:
+        """What came up while opening it."""
+        return list(self._session.notices)
+
+    def parse(self, encoded: Pixels, cancel: threading.Event | None = None) -> Parsed:
+        """Parse an encoded picture (height, width, 3) of any size. Raises Cancelled, GpuOutOfMemory."""
+        height, width = encoded.shape[:2]
+        down, right = (max(self._least - side, -side % self._multiple) for side in (height, width))
+        down, right = (extra + -(side + extra) % self._multiple for extra, side in ((down, height), (right, width)))
+        padded = cv2.copyMakeBorder(encoded, 0, down, 0, right, cv2.BORDER_REPLICATE)
+        with self._lock:
+            found = self._session.run({"plate": padded.transpose(2, 0, 1)[None]}, cancel)
+        regions, points, wide = (
+            np.ascontiguousarray(found[name][0].transpose(1, 2, 0)[:height, :width])
+            for name in ("regions", "points", "width")
+        )
+        return Parsed(regions, points, wide[..., 0])
+
+    def close(self) -> None:
+        """Give its memory back."""
+        self._session.close()
+
+    def __enter__(self) -> Parser:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+
+def _located(model: str) -> catalog.Located:
+    try:
+        return catalog.locate(model)
+    except MissingInput as error:
+        if model == MODEL:
+            raise MissingInput(
+                f"No face parser is installed: there is no model {MODEL!r} on the model path. Train one with "
+                "`bipack-train faces`, or name one with --model."
+            ) from error
+        raise

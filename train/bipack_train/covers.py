@@ -80,7 +80,8 @@ def _rod(side: int, rng: np.random.Generator) -> Pixels:
 
 def _strip(side: int, rng: np.random.Generator) -> Pixels:
     canvas = np.zeros((side, side), np.uint8)
-    width, height = rng.uniform(6, 26), rng.uniform(6, 50)
+    # Long enough that nobody takes it for a taped marker.
+    width, height = rng.uniform(6, 26), rng.uniform(60, 120)
     place = tuple(float(value) for value in rng.uniform(0, side, 2))
     corners = cv2.boxPoints((place, (width, height), float(rng.uniform(0, 180))))
     cv2.fillPoly(canvas, [np.round(corners * (1 << _SHIFT)).astype(np.int32)], 255, cv2.LINE_AA, _SHIFT)

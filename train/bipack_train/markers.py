@@ -21,7 +21,21 @@ from bipack_train import covers, pictures, recipe
 from bipack_train import matte as mattes
 from bipack_train.dataset import Batch, tensor
 
-SHAPES = ("dot", "cross", "x", "triangle", "checker", "square", "ring", "corner")
+SHAPES = (
+    "dot",
+    "cross",
+    "x",
+    "triangle",
+    "checker",
+    "square",
+    "ring",
+    "corner",
+    "ellipse",
+    "polygon",
+    "blob",
+    "bar",
+    "target",
+)
 HELD_OUT_SHAPES = ("bullseye", "diamond", "star", "half")
 """Looks that only the held-out frames show."""
 
@@ -29,8 +43,14 @@ SUPERSAMPLING = 4
 CLEAN_SHARE = 0.15
 """Share of crops without any marker."""
 
-COVER_SHARE = 0.4
+COVER_SHARE = 0.25
 """Share of crops that are hidden by something that is no marker."""
+
+ANY_INK = 0.5
+"""Share of training frames whose ink is of any color, so that a marker is found by what it is, not by its color."""
+
+INK_DISTANCE = 0.18
+"""Distance in encoded RGB that such a color keeps from every ink of the held-out frames."""
 
 VISIBLE = 0.02
 """Encoded difference from which a marker pixel counts as visible."""
@@ -230,19 +250,37 @@ def _place(
 
 def _ink(kind: str, palette: str, rng: np.random.Generator) -> Pixels:
     """Two scene-linear colors (2, 3): that of the mark, and the lighter one of two-tone marks."""
-    known = {
-        "ink": [(0.01, 0.01, 0.012), (0.02, 0.03, 0.12), (0.2, 0.02, 0.02), (0.02, 0.12, 0.04), (0.02, 0.02, 0.05)],
-        "tape": [(0.75, 0.75, 0.72), (0.75, 0.25, 0.03), (0.1, 0.45, 0.1), (0.03, 0.15, 0.5), (0.7, 0.6, 0.05)],
-        "led": [(4.0, 0.3, 0.2), (0.3, 4.0, 0.5), (0.4, 0.8, 6.0), (5.0, 5.0, 5.0)],
-    }
-    held_out = {
-        "ink": [(0.09, 0.03, 0.01), (0.05, 0.01, 0.07)],
-        "tape": [(0.75, 0.2, 0.35), (0.15, 0.6, 0.6)],
-        "led": [(6.0, 3.0, 0.4), (4.0, 0.4, 4.0)],
-    }
-    choices = (known if palette == "known" else held_out)[kind]
+    choices = (_KNOWN_INKS if palette == "known" else _HELD_OUT_INKS)[kind]
     first = np.array(choices[int(rng.integers(len(choices)))]) * rng.uniform(0.7, 1.3, 3)
+    if palette == "known" and rng.random() < ANY_INK:
+        first = _any_ink(kind, rng)
     return np.stack([first, np.array([0.8, 0.8, 0.78]) * rng.uniform(0.8, 1.1)]).astype(np.float32)
+
+
+_KNOWN_INKS = {
+    "ink": [(0.01, 0.01, 0.012), (0.02, 0.03, 0.12), (0.2, 0.02, 0.02), (0.02, 0.12, 0.04), (0.02, 0.02, 0.05)],
+    "tape": [(0.75, 0.75, 0.72), (0.75, 0.25, 0.03), (0.1, 0.45, 0.1), (0.03, 0.15, 0.5), (0.7, 0.6, 0.05)],
+    "led": [(4.0, 0.3, 0.2), (0.3, 4.0, 0.5), (0.4, 0.8, 6.0), (5.0, 5.0, 5.0)],
+}
+_HELD_OUT_INKS = {
+    "ink": [(0.09, 0.03, 0.01), (0.05, 0.01, 0.07)],
+    "tape": [(0.75, 0.2, 0.35), (0.15, 0.6, 0.6)],
+    "led": [(6.0, 3.0, 0.4), (4.0, 0.4, 4.0)],
+}
+_STRONGEST = {"ink": 0.25, "tape": 0.8, "led": 6.0}
+"""Brightest channel of a color, scene-linear."""
+
+
+def _any_ink(kind: str, rng: np.random.Generator) -> NDArray[np.float64]:
+    """A color of any hue that is not close to a held-out one; scene-linear (3,)."""
+    while True:
+        hue = np.clip(np.abs((rng.uniform(0, 6) + np.array([0.0, 4.0, 2.0])) % 6 - 3) - 1, 0, 1)
+        pure = 1 - float(rng.uniform(0, 1)) * (1 - hue)
+        found = pure * _STRONGEST[kind] * float(np.exp(rng.uniform(np.log(0.15), 0.0)))
+        coded = color.encode(found.astype(np.float32))
+        away = color.encode(np.array(_HELD_OUT_INKS[kind], np.float32))
+        if float(np.sqrt(np.square(away - coded).sum(axis=1)).min()) > INK_DISTANCE:
+            return np.asarray(found)
 
 
 def _smear(rng: np.random.Generator) -> NDArray[np.float32] | None:
@@ -375,6 +413,35 @@ def _corner(fill, coverage, tone, rng) -> None:  # type: ignore[no-untyped-def]
     fill(coverage, _box(-1, -1, -1 + thick, 1))
 
 
+def _ellipse(fill, coverage, tone, rng) -> None:  # type: ignore[no-untyped-def]
+    flat = rng.uniform(0.35, 0.8)
+    fill(coverage, [(x, y * flat) for x, y in _round(1.1, rng, 0.02)])
+
+
+def _polygon(fill, coverage, tone, rng) -> None:  # type: ignore[no-untyped-def]
+    count = int(rng.integers(5, 8))
+    angles = (np.arange(count) + rng.uniform(-0.25, 0.25, count)) * 2 * np.pi / count
+    fill(coverage, list(zip(1.05 * np.cos(angles), 1.05 * np.sin(angles), strict=True)))
+
+
+def _blob(fill, coverage, tone, rng) -> None:  # type: ignore[no-untyped-def]
+    fill(coverage, _round(0.95, rng, 0.22))
+
+
+def _bar(fill, coverage, tone, rng) -> None:  # type: ignore[no-untyped-def]
+    thick = rng.uniform(0.2, 0.45)
+    fill(coverage, _box(-1.2, -thick, 1.2, thick))
+    if rng.random() < 0.3:
+        fill(tone, _box(-1.2, -thick, 0, thick))
+
+
+def _target(fill, coverage, tone, rng) -> None:  # type: ignore[no-untyped-def]
+    _ring(fill, coverage, tone, rng)
+    thick = rng.uniform(0.08, 0.2)
+    fill(coverage, _box(-1.1, -thick, 1.1, thick))
+    fill(coverage, _box(-thick, -1.1, thick, 1.1))
+
+
 def _bullseye(fill, coverage, tone, rng) -> None:  # type: ignore[no-untyped-def]
     fill(coverage, _round(1.0, rng, 0.02))
     fill(tone, _round(0.72, rng, 0.02))
@@ -405,6 +472,11 @@ _DRAWN = {
     "square": _square,
     "ring": _ring,
     "corner": _corner,
+    "ellipse": _ellipse,
+    "polygon": _polygon,
+    "blob": _blob,
+    "bar": _bar,
+    "target": _target,
     "bullseye": _bullseye,
     "diamond": _diamond,
     "star": _star,

@@ -76,7 +76,7 @@ class ContextNet(PaintFixNet):
 
 def _unet(encoder: str, planes: int) -> Any:
     try:
-        import segmentation_models_pytorch  # type: ignore[import-untyped,unused-ignore]
+        import segmentation_models_pytorch
     except (ImportError, RuntimeError) as error:
         # RuntimeError: a torchvision that does not belong to the installed torch fails so while it is imported.
         raise UsageError(

@@ -50,7 +50,7 @@ def run_recipe(path: str, args: argparse.Namespace) -> int:
     card = publish_superres.publish(settings, path, args.data, out)
     for score in card.scores:
         log.info(
-            "%s on %s: %.2f dB (%s %.2f dB)",
+            "%s on %s: %.2f (%s %.2f)",
             score.metric,
             score.set,
             score.value,

@@ -40,8 +40,8 @@ class _Entry:
 class CropPool:
     """Pairs of sharp and small pictures by group, and the crops drawn from them."""
 
-    def __init__(self, scale: int, patch: int) -> None:
-        self.scale, self.patch = scale, patch
+    def __init__(self, scale: int, patch: int, frames: int = 1) -> None:
+        self.scale, self.patch, self.frames = scale, patch, frames
         self._entries: list[_Entry] = []
         self._groups: list[str] = []
         self._details: list[NDArray[np.float64]] = []
@@ -72,8 +72,8 @@ class CropPool:
         return True
 
     def add_worn(self, group: str, low: NDArray[np.uint8], pixels: degrade.Pixels) -> None:
-        """Add a worn plate of 8 bits with its sharp truth, `scale` times as large."""
-        small = low.astype(np.float32) / np.float32(255)
+        """Add a worn plate of 8 bits, 3 channels a frame, with its sharp truth, `scale` times as large."""
+        small = low[:, :, :3].astype(np.float32) / np.float32(255)
         self._keep(group, _Entry(_as_bytes(pixels), low, hdr=False), _detail(pixels, small))
 
     def _keep(self, group: str, entry: _Entry, detail: NDArray[np.float64]) -> None:
@@ -101,9 +101,12 @@ class CropPool:
         self._cumulative = cumulative / cumulative[-1]
 
     def sample(self, rng: np.random.Generator, batch: int) -> tuple[degrade.Pixels, degrade.Pixels]:
-        """Draw augmented crops: (batch, patch, patch, 3) small and (batch, patch*scale, patch*scale, 3) sharp."""
+        """Draw augmented crops: (batch, patch, patch, 3) small and (batch, patch*scale, patch*scale, 3) sharp.
+
+        With several frames the small ones have 3 channels for each; a picture that is no clip stands still in them.
+        """
         side = self.patch * self.scale
-        low = np.empty((batch, self.patch, self.patch, 3), np.float32)
+        low = np.empty((batch, self.patch, self.patch, 3 * self.frames), np.float32)
         high = np.empty((batch, side, side, 3), np.float32)
         chosen = np.minimum(np.searchsorted(self._cumulative, rng.random(batch)), len(self._table) - 1)
         for slot, (index, row, column) in enumerate(self._table[chosen]):
@@ -118,7 +121,8 @@ class CropPool:
             if entry.worn:
                 low[slot], high[slot] = small / np.float32(255), sharp
             else:
-                low[slot], high[slot] = _augment(rng, small, sharp, entry.hdr)
+                still, high[slot] = _augment(rng, small, sharp, entry.hdr)
+                low[slot] = np.tile(still, (1, 1, self.frames))
         return low, high
 
 

@@ -13,12 +13,13 @@ import bipack
 from bipack.card import Geometry, Knob, ModelCard, Port, Score, Training
 from bipack.imaging import color
 from bipack.imaging.frame import Frame
-from bipack_train import checkpoint, pictures, scores, superres, verify
+from bipack_train import checkpoint, pictures, scores, superres, verify, wear
 from bipack_train.superres_recipe import SuperresRecipe
 
 AUTHOR = "The Bipack authors"
 LICENCE = "Apache-2.0"
 _PROOF_WIDTH, _PROOF_HEIGHT = 96, 64
+_FLICKER_PHOTOS = 6
 _NOISE_PORTS = (Port("noise", 1, role="noise"), Port("amount", 1, role="amount"))
 _NOISE_KNOBS = (
     Knob(
@@ -71,7 +72,19 @@ def _scores(folder: str, data: str, settings: SuperresRecipe) -> list[Score]:
             label = f"{len(table)} photographs held out by the recipe" + (f", {kind}" if kind != scores.CLEAN else "")
             baseline = "bicubic" if settings.scale > 1 else "the plate"
             found.append(Score("PSNR-Y", label, round(value, 2), baseline, round(plain, 2)))
-    return found
+    return found + (_flicker(folder, data, settings) if settings.wear.crops else [])
+
+
+def _flicker(folder: str, data: str, settings: SuperresRecipe) -> list[Score]:
+    """How steady moving clips of the first held-out photographs are, against the plate enlarged by interpolation."""
+    photos = [name for name in settings.data.held_out if not name.endswith(".exr")][:_FLICKER_PHOTOS]
+    kind = "H.264 crf 30"
+    rows = [scores.flicker(folder, os.path.join(data, name), settings.scale, kind) for name in photos]
+    if not rows:
+        return []
+    value, plain = (round(float(np.mean(column)), 2) for column in zip(*rows, strict=True))
+    baseline = "bicubic" if settings.scale > 1 else "the plate"
+    return [Score("flicker", f"{len(rows)} moving clips, {kind}, RMS in 1/255", value, baseline, plain)]
 
 
 def draft_card(settings: SuperresRecipe, recipe_path: str, state: checkpoint.Checkpoint) -> ModelCard:
@@ -96,7 +109,10 @@ def draft_card(settings: SuperresRecipe, recipe_path: str, state: checkpoint.Che
         file="",
         sha256="",
         kind="image",
-        inputs=(Port("plate", 3, range=covered), *(_NOISE_PORTS if settings.network.noise else ())),
+        inputs=(
+            Port("plate", 3, frame_offsets=wear.offsets(settings.network.frames), range=covered),
+            *(_NOISE_PORTS if settings.network.noise else ()),
+        ),
         outputs=(Port("result", 3, range=covered),),
         gizmo="BipackSuperRes",
         knobs=_NOISE_KNOBS if settings.network.noise else (),
@@ -128,7 +144,7 @@ def readme(card: ModelCard, settings: SuperresRecipe) -> str:
     baseline = card.scores[0].baseline.capitalize() if card.scores else "Baseline"
     lines += ["", "## Scores", "", f"| Metric | Pictures | Model | {baseline} |", "|---|---|---|---|"]
     lines += [
-        f"| {score.metric} | {score.set} | {score.value:.2f} dB | {score.baseline_value or 0:.2f} dB |"
+        f"| {score.metric} | {score.set} | {_figure(score, score.value)} | {_figure(score, score.baseline_value)} |"
         for score in card.scores
     ]
     geometry, size, sources = card.geometry, settings.network, card.training.data
@@ -158,6 +174,11 @@ def readme(card: ModelCard, settings: SuperresRecipe) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _figure(score: Score, value: float | None) -> str:
+    value = value or 0.0
+    return f"{value:.2f} dB" if score.metric.startswith("PSNR") else f"{value:.2f}"
 
 
 def _in_repository(path: str) -> str:

@@ -6,6 +6,7 @@ an error anywhere on the way (encoding, tiles, phase) would show as lost decibel
 
 from __future__ import annotations
 
+import itertools
 import os
 import tempfile
 import threading
@@ -29,6 +30,11 @@ FILES = (CLEAN, *_JPEG_QUALITY, *_FILM_QUALITY)
 """Kinds of file that a small test picture may have been through."""
 
 _CLIP_FRAMES = 8
+_SHOWN = -2
+"""The frame of a clip that is scored: a predicted one with neighbours on both sides."""
+
+STEP = (1, 2)
+"""Sharp pixels (down, across) that the camera moves from frame to frame: each frame samples other phases."""
 
 
 @dataclass(frozen=True)
@@ -52,51 +58,63 @@ def enlarge(model: str, linear: degrade.Pixels, device: str = "cpu", tile: str =
 
     `model` is a catalogue name or a model folder. Raises what the worker raises.
     """
+    return enlarge_clip(model, [linear], device, tile)[0]
+
+
+def enlarge_clip(
+    model: str, frames: Sequence[degrade.Pixels], device: str = "cpu", tile: str = "auto"
+) -> list[degrade.Pixels]:
+    """As `enlarge`, frames of one shot: a model of several frames sees their neighbours."""
     with tempfile.TemporaryDirectory(prefix="bipack-scores-") as room:
-        source, result = os.path.join(room, "plate.exr"), os.path.join(room, "result.exr")
-        write_frame(source, picture_frame(linear))
+        source, result = os.path.join(room, "plate.%04d.exr"), os.path.join(room, "result.%04d.exr")
+        numbers = tuple(range(1, len(frames) + 1))
+        for number, linear in zip(numbers, frames, strict=True):
+            write_frame(source % number, picture_frame(linear))
         step = ModelStep(catalog.locate(model), device)
         try:
-            request = messages.Render("scores", model, source, result, device=device, tile=tile)
+            request = messages.Render("scores", model, source, result, numbers, device=device, tile=tile)
             run_sequence(request, step, lambda message: None, threading.Event())
         finally:
             step.close()
-        return plate.take(read_frame(result)).pixels
+        return [plate.take(read_frame(result % number)).pixels for number in numbers]
 
 
 def small_and_sharp(path: str, scale: int, kind: str = CLEAN) -> tuple[degrade.Pixels, degrade.Pixels]:
     """A test picture as (small, sharp) display-coded values, both rounded to 8 bits as the published sets are.
 
-    `kind` of FILES says through which file the small one went. Film frames are the last of a short clip over which the
-    camera moves by whole sharp pixels; the sharp picture is what that frame shows.
+    `kind` of FILES says through which file the small one went. Film frames are taken out of `moving_clip`.
     """
+    if kind in _FILM_QUALITY:
+        small, shown = moving_clip(path, scale, kind)
+        return small[_SHOWN], shown[_SHOWN]
+    sharp = degrade.crop_to_multiple(pictures.original(path), scale)
+    return _through_file([_small(sharp, scale)], kind)[0], sharp
+
+
+def moving_clip(path: str, scale: int, kind: str) -> tuple[list[degrade.Pixels], list[degrade.Pixels]]:
+    """A short clip (small, sharp): the camera moves over a test picture by STEP sharp pixels a frame."""
     sharp = degrade.crop_to_multiple(pictures.original(path), 2 * scale)
-    if kind not in _FILM_QUALITY:
-        small = _small(sharp, scale)
-        if kind in _JPEG_QUALITY:
-            small = _coded(codecs.through_jpeg(_bytes(small), _JPEG_QUALITY[kind]))
-        return small, sharp
     height, width = (side - 2 * scale * _CLIP_FRAMES for side in sharp.shape[:2])
-    clip = []
+    shown = []
     for number in range(_CLIP_FRAMES):
-        # Two sharp pixels to the right and one down: other phases of the small picture with every frame.
-        top, left = number, 2 * number
-        shown = degrade.crop_to_multiple(sharp[top : top + height, left : left + width], 2 * scale)
-        clip.append(_bytes(_small(shown, scale)))
-    film = codecs.Film("h264", _FILM_QUALITY[kind], preset="medium")
-    return _coded(codecs.through_film(clip, film)[-1]), shown
+        top, left = STEP[0] * number, STEP[1] * number
+        shown.append(degrade.crop_to_multiple(sharp[top : top + height, left : left + width], 2 * scale))
+    return _through_file([_small(frame, scale) for frame in shown], kind), shown
+
+
+def _through_file(small: list[degrade.Pixels], kind: str) -> list[degrade.Pixels]:
+    if kind == CLEAN:
+        return small
+    frames = [np.rint(frame * 255).astype(np.uint8) for frame in small]
+    if kind in _FILM_QUALITY:
+        coded = codecs.through_film(frames, codecs.Film("h264", _FILM_QUALITY[kind], preset="medium"))
+    else:
+        coded = [codecs.through_jpeg(frame, _JPEG_QUALITY[kind]) for frame in frames]
+    return [frame.astype(np.float32) / np.float32(255) for frame in coded]
 
 
 def _small(sharp: degrade.Pixels, scale: int) -> degrade.Pixels:
     return degrade.to_8bit(np.clip(degrade.shrink_coded(sharp, scale), 0, 1))
-
-
-def _bytes(coded: degrade.Pixels) -> codecs.Bytes:
-    return np.rint(coded * 255).astype(np.uint8)
-
-
-def _coded(pixels: codecs.Bytes) -> degrade.Pixels:
-    return pixels.astype(np.float32) / np.float32(255)
 
 
 def bicubic(small: degrade.Pixels, scale: int) -> degrade.Pixels:
@@ -106,12 +124,22 @@ def bicubic(small: degrade.Pixels, scale: int) -> degrade.Pixels:
 
 
 def score_picture(model: str, path: str, scale: int, device: str = "cpu", kind: str = CLEAN) -> PictureScore:
-    """Score one photograph. PSNR-Y crops `scale` pixels at the border."""
-    small, sharp = small_and_sharp(path, scale, kind)
-    result = color.encode(enlarge(model, color.decode(small), device))
+    """Score one photograph. PSNR-Y crops `scale` pixels at the border.
+
+    A model of several frames is given the clip of the photograph, and scored on a frame inside it.
+    """
+    card = catalog.locate(model).card
+    if card is not None and len(card.frame_offsets) > 1:
+        clip, shown = moving_clip(path, scale, kind)
+        small, sharp = clip[_SHOWN], shown[_SHOWN]
+        linear = enlarge_clip(model, [color.decode(frame) for frame in clip], device)[_SHOWN]
+    else:
+        small, sharp = small_and_sharp(path, scale, kind)
+        linear = enlarge(model, color.decode(small), device)
     height, width = sharp.shape[:2]
     plain = metrics.psnr_y(bicubic(small, scale), sharp, scale)
-    return PictureScore(os.path.basename(path), width, height, plain, metrics.psnr_y(result, sharp, scale))
+    own = metrics.psnr_y(color.encode(linear), sharp, scale)
+    return PictureScore(os.path.basename(path), width, height, plain, own)
 
 
 def score_photos(
@@ -120,6 +148,26 @@ def score_photos(
     """Score every photograph of `names` (relative to `folder`); panoramas are left out."""
     photos = [name for name in names if not name.endswith(".exr")]
     return [score_picture(model, os.path.join(folder, name), scale, device, kind) for name in photos]
+
+
+def flicker(model: str, path: str, scale: int, kind: str, device: str = "cpu") -> tuple[float, float]:
+    """How much a moving clip flickers, (model, bicubic): see `unsteadiness`."""
+    small, _ = moving_clip(path, scale, kind)
+    results = enlarge_clip(model, [color.decode(frame) for frame in small], device)
+    plain = unsteadiness([bicubic(frame, scale) for frame in small])
+    return unsteadiness([color.encode(frame) for frame in results]), plain
+
+
+def unsteadiness(frames: Sequence[degrade.Pixels]) -> float:
+    """RMS luma difference, in steps of 1/255, of neighbouring frames of `moving_clip`, the camera's move undone.
+
+    0 for the sharp clip itself: there the same place has the same value in every frame.
+    """
+    down, across = STEP
+    errors = []
+    for before, after in itertools.pairwise(metrics.luma(frame) for frame in frames):
+        errors.append(np.mean((after[:-down, :-across] - before[down:, across:]) ** 2))
+    return float(np.sqrt(np.mean(errors)))
 
 
 def mean(scores: Sequence[PictureScore]) -> tuple[float, float]:

@@ -24,7 +24,7 @@ _VALIDATION_SIDE = 192
 def fill_pool(settings: SuperresRecipe, folder: str) -> CropPool:
     """Read, draw and shrink or wear all training pictures. Raises MissingInput, CorruptInput, UsageError."""
     data = settings.data
-    pool = CropPool(settings.scale, settings.schedule.patch)
+    pool = CropPool(settings.scale, settings.schedule.patch, settings.network.frames)
     away = {os.path.normpath(name) for name in (*data.held_out, *data.validation, *data.exclude)}
     for photos in data.photos:
         for name in pictures.list_files(os.path.join(folder, photos), pictures.PHOTO_SUFFIXES):
@@ -59,7 +59,7 @@ def _add(pool: CropPool, group: str, sharp: pictures.Pixels, settings: SuperresR
         return
     rng = np.random.default_rng([settings.seed, 3, len(pool)])
     for _ in range(settings.wear.crops):
-        worn = wear.worn_crop(sharp, settings.scale, settings.wear, rng)
+        worn = wear.worn_crop(sharp, settings.scale, settings.wear, rng, settings.network.frames)
         if worn is not None:
             pool.add_worn(group, *worn)
 
@@ -82,7 +82,7 @@ class ValidationPicture:
     """One picture that training is watched on."""
 
     name: str
-    low: Tensor  # (1, 3, side/scale, side/scale)
+    low: Tensor  # (1, 3 * frames, side/scale, side/scale)
     high: degrade.Pixels  # (side, side, 3)
     bicubic: float  # PSNR-Y of plain interpolation
 
@@ -94,7 +94,7 @@ def validation_pictures(settings: SuperresRecipe, folder: str) -> list[Validatio
         pixels = pictures.original(os.path.join(folder, name))
         if settings.wear.crops:
             rng = np.random.default_rng([settings.seed, 4, index])
-            worn = wear.worn_crop(pixels, settings.scale, settings.wear, rng)
+            worn = wear.worn_crop(pixels, settings.scale, settings.wear, rng, settings.network.frames)
             if worn is None:
                 height, width = pixels.shape[:2]
                 raise UsageError(f"{name} is too small to watch ({width}x{height}); lower wear.side or name another.")
@@ -102,7 +102,7 @@ def validation_pictures(settings: SuperresRecipe, folder: str) -> list[Validatio
         else:
             high = _middle(pixels, settings.scale)
             low = degrade.to_8bit(np.clip(degrade.shrink_coded(high, settings.scale), 0, 1))
-        plain = resample.resize(low, high.shape[1], high.shape[0], kernel="cubic")
+        plain = resample.resize(low[:, :, :3], high.shape[1], high.shape[0], kernel="cubic")
         tensor = torch.from_numpy(np.ascontiguousarray(low.transpose(2, 0, 1)))[None]
         result.append(ValidationPicture(name, tensor, high, metrics.psnr_y(plain, high, settings.scale)))
     return result

@@ -32,7 +32,7 @@ def draw(low: Tensor) -> tuple[Tensor, Tensor]:
 def loss(stage: Stage, low: Tensor, result: Tensor, truth: Tensor, steady: Tensor, suppression: float) -> Tensor:
     """Loss of the half with detail: all (N, 3, …) encoded; `steady` is the averaged network's result without noise."""
     scale = result.shape[-1] // low.shape[-1]
-    plate = repeat_pixels(low, scale)
+    plate = repeat_pixels(low[:, :3], scale)
     asked = stage.step(plate, result, truth, torch.ones_like(plate[:, :1]))
     coarse = functional.avg_pool2d(result - truth, 2 * scale).abs().mean()
     return asked + coarse + suppression * (artefacts(result, truth, steady) * (result - truth).abs()).mean()

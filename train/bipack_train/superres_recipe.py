@@ -35,6 +35,9 @@ class Network:
     branched: bool = True
     """False trains the bare 3x3 convolutions: the control that the branches are measured against."""
 
+    frames: int = 1
+    """Frames that one result is made from: 1, 3 or 5. More than one is learned from worn clips."""
+
     noise: bool = False
     """Takes noise and an amount besides the plate: detail may be added that differs with the seed."""
 
@@ -146,6 +149,8 @@ def load_recipe(path: str) -> SuperresRecipe:
         raise UsageError(f"Recipe {path}: schedule needs 0 < warm_up < decay_from < steps.")
     if settings.adversary.share and not settings.network.noise:
         raise UsageError(f"Recipe {path}: an adversary adds detail, which needs network.noise = true.")
+    if settings.network.frames not in (1, 3, 5) or (settings.network.frames > 1 and not settings.wear.crops):
+        raise UsageError(f"Recipe {path}: network.frames is 1, 3 or 5, and above 1 the recipe needs [wear] crops.")
     wear.check(settings.wear, settings.scale, path)
     return settings
 

@@ -8,6 +8,7 @@ to move.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -99,9 +100,12 @@ def check(wear: Wear, scale: int, path: str) -> None:
 # A worn crop --------------------------------------------------------------------------------------------------------
 
 
-def worn_crop(sharp: Pixels, scale: int, wear: Wear, rng: np.random.Generator) -> tuple[codecs.Bytes, Pixels] | None:
+def worn_crop(
+    sharp: Pixels, scale: int, wear: Wear, rng: np.random.Generator, frames: int = 1
+) -> tuple[codecs.Bytes, Pixels] | None:
     """(worn plate of 8 bits, sharp truth) cut at random from a sharp picture; None where that is too small.
 
+    With `frames` of 3 or 5 the plate has so many times the channels: itself, one before, one after, two before, …
     The picture is turned and mirrored first: afterwards the encoder's blocks would be turned along.
     """
     side, margin = wear.side * scale, _REACH * (_CLIP_FRAMES - 1)
@@ -113,11 +117,24 @@ def worn_crop(sharp: Pixels, scale: int, wear: Wear, rng: np.random.Generator) -
         return None
     top, left = (int(rng.integers(margin, limit - side - margin + 1)) for limit in (height, width))
     if rng.random() < wear.clean:
-        truth = _window(turned, top, left, side)
-        return _bytes(shrink(color.decode(truth), scale, "cubic", coded=True)), truth
+        wear = _unworn(wear)
     clip = _clip(turned, top, left, side, rng)
-    pictures, place = wear_clip(clip, scale, wear, rng)
-    return pictures[place], clip[place]
+    place = int(rng.integers(frames // 2, len(clip) - frames // 2))
+    wanted = [place + offset for offset in offsets(frames)]
+    pictures = wear_clip(clip, wanted, scale, wear, rng)
+    return np.concatenate(pictures, axis=2), clip[place]
+
+
+def _unworn(wear: Wear) -> Wear:
+    """The same with every switch off but the shrinking."""
+    return dataclasses.replace(
+        wear, blur=0, noise=0, ringing=0, interlace=0, chroma=0, jpeg=0, film=0, again=0, kernels=("cubic",)
+    )
+
+
+def offsets(frames: int) -> tuple[int, ...]:
+    """Where the frames of one plate lie: 0, -1, 1, -2, 2."""
+    return tuple((number + 1) // 2 * (1 if number % 2 == 0 else -1) for number in range(frames))
 
 
 def _clip(sharp: Pixels, top: int, left: int, side: int, rng: np.random.Generator) -> list[Pixels]:
@@ -134,24 +151,22 @@ def _window(sharp: Pixels, top: int, left: int, side: int) -> Pixels:
 
 
 def wear_clip(
-    clip: Sequence[Pixels], scale: int, wear: Wear, rng: np.random.Generator
-) -> tuple[list[codecs.Bytes], int]:
-    """The frames of `clip` (sharp, moving) as worn plates of 8 bits, and the number of the one to learn from.
+    clip: Sequence[Pixels], wanted: Sequence[int], scale: int, wear: Wear, rng: np.random.Generator
+) -> list[codecs.Bytes]:
+    """The `wanted` frames of `clip` (sharp, moving) as worn plates of 8 bits.
 
-    Without a film encode in it only that one frame is worth its time; the others are then left out of the work, and
-    the list holds it at its place beside unfinished ones.
+    All frames take part in a film encode; without one only those that are wanted are worth the work.
     """
     encoders = [_pick_encoder(wear, rng)]
     if rng.random() < wear.again:
         encoders.append(_pick_encoder(wear, rng))
-    place = int(rng.integers(1, len(clip)))
     is_film = any(isinstance(encoder, codecs.Film) for encoder in encoders)
-    wanted = range(len(clip)) if is_film else (place,)
+    made = range(len(clip)) if is_film else wanted
     camera = _camera(scale, wear, rng)
-    frames = [_bytes(camera(clip[number])) for number in wanted]
+    frames = [_bytes(camera(clip[number])) for number in made]
     for encoder in encoders:
         frames = encoder_pass(frames, encoder)
-    return (frames, place) if is_film else ([*[frames[0]] * len(clip)], place)
+    return [frames[number] for number in wanted] if is_film else frames
 
 
 def _camera(scale: int, wear: Wear, rng: np.random.Generator) -> Callable[[Pixels], Pixels]:
@@ -221,11 +236,9 @@ def blur(light: Pixels, sigma: NDArray[np.float64], angle: float) -> Pixels:
     return _filtered(light, kernel / kernel.sum())
 
 
-def shrink(light: Pixels, scale: int, kernel: str, coded: bool = False) -> Pixels:
-    """Light at 1/scale of its size, sides being multiples; `coded` shrinks and returns display code instead."""
+def shrink(light: Pixels, scale: int, kernel: str) -> Pixels:
+    """Light at 1/scale of its size, sides being multiples."""
     height, width = (side // scale for side in light.shape[:2])
-    if coded:
-        light = color.encode(light)
     if scale == 1:
         return light
     if kernel == "box":

@@ -105,6 +105,7 @@ class PlainNet(nn.Module):
         channels: int = 3,
         expansion: int = 2,
         *,
+        frames: int = 1,
         noise: bool = False,
         branched: bool = True,
     ) -> None:
@@ -114,7 +115,7 @@ class PlainNet(nn.Module):
         def conv(inputs: int, outputs: int, gain: float = 1.0) -> nn.Module:
             return BranchedConv(inputs, outputs, expansion, gain) if branched else _bare(inputs, outputs, gain)
 
-        layers: list[nn.Module] = [conv(channels + noise, width)]
+        layers: list[nn.Module] = [conv(channels * frames + noise, width)]
         for _ in range(depth - 2):
             layers += [nn.LeakyReLU(SLOPE), conv(width, width)]
         # The small last layer starts the network near the plain upsample, where the first steps are calm.
@@ -124,9 +125,13 @@ class PlainNet(nn.Module):
         self.limited = False
 
     def forward(self, plate: Tensor, noise: Tensor | None = None, amount: Tensor | None = None) -> Tensor:
-        """The enlarged plate. A network with noise takes it as (N, 1, H, W), unit normal, and how much of it, (1,) or
-        (N, 1, 1, 1): 0 adds no detail and is the same for any noise."""
+        """The enlarged plate. A network of several frames takes them as more channels, the current one first.
+
+        A network with noise takes it as (N, 1, H, W), unit normal, and how much of it, (1,) or (N, 1, 1, 1): 0 adds no
+        detail and is the same for any noise.
+        """
         difference = self.body(with_noise(plate, noise, amount) if self.noise else plate)
+        plate = plate[:, : self.channels]
         if difference.dtype != plate.dtype:  # bfloat16 inside autocast; a cast without need would end up in the graph
             difference = difference.to(plate.dtype)
         result: Tensor = repeat_pixels(plate, self.scale) + self.shuffle(difference)
@@ -152,11 +157,13 @@ class _HalfBody(nn.Module):
         super().__init__()
         self.body = net.body.half()
         self.shuffle, self.scale, self.limited, self.noise = net.shuffle, net.scale, net.limited, net.noise
+        self.channels = net.channels
 
     def forward(self, plate: Tensor, noise: Tensor | None = None, amount: Tensor | None = None) -> Tensor:
         """As PlainNet.forward, float32 in and out."""
         seen = with_noise(plate, noise, amount) if self.noise else plate
         difference: Tensor = self.shuffle(self.body(seen.half())).float()
+        plate = plate[:, : self.channels]
         result = repeat_pixels(plate, self.scale) + difference
         return hold_lights(result, plate, self.scale) if self.limited else result
 

@@ -219,6 +219,14 @@ def test_grain_goes_on_what_was_made_up(model: str, tmp_path: Path) -> None:
     assert 0.016 < deviations[1] < 0.024
 
 
+def test_texture_around_the_hole_is_not_taken_for_grain(model: str, tmp_path: Path) -> None:
+    scene = write_scene(tmp_path / "shot", count=1, grain=0.01, size=(224, 224), side=48)
+    grainy, _ = cook(model, scene, tmp_path, (1001,), grain="made")
+    hole = scene.mattes[1001] > 0
+    # The drawn ground varies by ten times as much within a few pixels.
+    assert 0.005 < float(color.encode(take(grainy[1001]).pixels[hole]).std()) < 0.025
+
+
 def test_mix_lays_the_fill_over_the_plate_in_part(model: str, tmp_path: Path) -> None:
     scene = write_scene(tmp_path / "shot", count=3, thing=(40.0, 0.0))
     half, _ = cook(model, scene, tmp_path / "a", (1002,), mix=0.5)

@@ -15,7 +15,6 @@ from bipack.card import Knob
 from bipack.errors import UsageError
 from bipack.host import model
 from bipack.host.graph import Reach, varies
-from bipack.inpaint_knobs import KIND as INPAINT_KIND
 from bipack.host.node import (
     INSIDE_MATTE,
     LAYER_ONLY,
@@ -28,6 +27,7 @@ from bipack.host.node import (
     BipackNode,
     no_undo,
 )
+from bipack.inpaint_knobs import KIND as INPAINT_KIND
 
 _CLASSES = {
     "float": "Double_Knob",

@@ -91,12 +91,13 @@ def measure(pixels: Pixels, integer: bool = False) -> PlateFacts:
     )
 
 
-def noise_of(encoded: Pixels) -> float:
+def noise_of(encoded: Pixels, share: float = 0.3) -> float:
     """Standard deviation of the noise in (height, width, channels) encoded values; the median of the channels.
 
     A mixed second difference (Immerkær's mask) nearly removes the picture and keeps noise. Its median is taken block by
     block, and of the blocks a low quantile: noise is everywhere, texture is not. Blocks without any variation are left
     out, for a clipped sky says nothing of the grain elsewhere; where most are like that, the picture is a drawn one.
+    `share` is the quantile: lower where little of the picture is even.
     """
     rows = encoded[:-2] - 2 * encoded[1:-1] + encoded[2:]
     mixed = np.abs(rows[:, :-2] - 2 * rows[:, 1:-1] + rows[:, 2:])
@@ -109,7 +110,7 @@ def noise_of(encoded: Pixels) -> float:
     found = []
     for channel in medians:
         varied = channel[channel > 0]
-        found.append(float(np.quantile(varied, 0.3)) if 2 * varied.size > channel.size else 0.0)
+        found.append(float(np.quantile(varied, share)) if 2 * varied.size > channel.size else 0.0)
     # The mask's coefficients have a square sum of 36.
     return float(np.median(found)) * MAD_TO_SIGMA / 6.0
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from bipack.imaging import hole as holes
-from bipack.imaging import nonfinite
+from bipack.imaging import layers, nonfinite
 from bipack.imaging.borrow_align import View
 from bipack.imaging.finishing.weights import encoded_luma
 from bipack.imaging.frame import Frame, Part, Pixels
@@ -116,7 +116,7 @@ class Shot:
 def take_part(given: StepInput) -> Part:
     """The part of the current frame that the worked-on layer lies in."""
     frame = given.frames[0]
-    return frame.parts[take(frame, given.layer, 3).part]
+    return frame.parts[layers.find(frame, given.layer, 3)[0]]
 
 
 def _file(frame: Frame) -> tuple[Any, ...]:

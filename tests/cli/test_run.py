@@ -234,3 +234,37 @@ def test_a_signal_stops_in_the_middle_of_a_frame_and_keeps_finished_ones(
     assert time.monotonic() - began < 8
     assert os.path.exists(tmp_path / "r.1001.exr") and not os.path.exists(tmp_path / "r.1003.exr")
     assert not [name for name in os.listdir(tmp_path) if name.endswith(".tmp.exr")]
+
+
+def face_track(path: Path, sides: dict[int, float]) -> str:
+    """A face of side / 2.4 pixels on each frame."""
+    frames = {str(n): {"crop": {"x": 20, "y": 10, "side": side, "angle": 0}} for n, side in sides.items()}
+    data = {"plate": {"width": 40, "height": 24}, "faces": [{"face": 1, "frames": frames}]}
+    path.write_text(json.dumps(data))
+    return str(path)
+
+
+def super_res(folder: Path) -> str:
+    """A super-res model that repeats pixels."""
+    from bipack.card import ModelCard, Port, file_sha256, save
+
+    folder.mkdir()
+    path = graphs.save(graphs.identity(scale=2), folder / "model.onnx")
+    ends = (Port("input", 3),), (Port("output", 3),)
+    card = ModelCard("double", "D", "1", "a test", "model.onnx", file_sha256(path), "image", *ends, scale=2)
+    save(card, str(folder))
+    return str(folder)
+
+
+def test_a_face_is_brought_to_the_width_that_was_asked_for(tmp_path: Path, capsys: Any) -> None:
+    plates, track = write_sequence(tmp_path), face_track(tmp_path / "t.json", {1001: 24, 1002: 24 * 1.25, 1003: 12})
+    flags = ["--face-track", track, "--face-width", "25"]
+    out = str(tmp_path / "r.%04d.exr")
+    model = super_res(tmp_path / "double")
+    assert run(model, plates, out, "--frames", "1001-1002", *flags) == 0
+    sizes = {read_frame(out % n).parts[0].display_window.width for n in (1001, 1002)}
+    assert sizes == {round(read_frame(plates % 1001).parts[0].display_window.width * 2.5)}
+    assert run(model, plates, out, *flags, "--set", "factor=2") == 2
+    assert "factor" in sentence(capsys)
+    assert run(model, plates, out, "--face-track", track) == 2
+    assert "1003" in sentence(capsys)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import threading
-from typing import TYPE_CHECKING, Any, Dict, List
+from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Sequence
 
 from bipack import messages, settings
 from bipack.cli.reports import JsonReport, Report, TextReport
@@ -33,6 +33,8 @@ def add_parser(subparsers: _SubParsersAction[Any]) -> None:
     parser.add_argument("--frames", metavar="RANGE", help="1001-1010x2,1020; default: all that are on disk")
     parser.add_argument("--matte", metavar="PATTERN", help="matte; the result is kept where it is above 0")
     parser.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], help="a knob of the model or tool")
+    parser.add_argument("--face-track", metavar="FILE", help="super-res: enlarge until this face is --face-width wide")
+    parser.add_argument("--face-width", metavar="PIXELS", type=int, default=1024, help="with it (default 1024)")
     parser.add_argument("--layer", default="rgba", help="layer of the plate to work on (default rgba)")
     parser.add_argument("--device", help="auto, cpu, cuda or cuda:N (default: the setting, else auto)")
     parser.add_argument("--require-gpu", action="store_true", help="stop with exit code 13 rather than use the CPU")
@@ -54,14 +56,17 @@ def run(args: argparse.Namespace) -> int:
 
 def make_request(args: argparse.Namespace) -> messages.Render:
     """The request that the flags describe. Raises UsageError or MissingInput."""
+    frames, chosen = resolve_frames(FramePath.parse(args.input), args.frames), parse_settings(args.set)
+    if args.face_track:
+        chosen["factor"] = _face_factor(args.face_track, frames, args.face_width, chosen)
     return messages.Render(
         job="run",
         model=args.model,
         input=args.input,
         output=args.output,
-        frames=resolve_frames(FramePath.parse(args.input), args.frames),
+        frames=frames,
         matte=args.matte,
-        settings=parse_settings(args.set),
+        settings=chosen,
         layer=args.layer,
         device=settings.get("device", args.device),
         require_gpu=args.require_gpu or settings.get_flag("require_gpu"),
@@ -69,6 +74,16 @@ def make_request(args: argparse.Namespace) -> messages.Render:
         existing="resume" if args.resume else "overwrite",
         missing=args.missing,
     )
+
+
+def _face_factor(track: str, frames: Sequence[int], width: int, chosen: Mapping[str, str]) -> str:
+    """The factor that makes the face of `track` so wide. Raises UsageError where the size is given already."""
+    given = sorted({"factor", "width"} & set(chosen))
+    if given:
+        raise UsageError(f"--face-track decides the size, and so does --set {given[0]}. Leave one of them out.")
+    from bipack.imaging.faces.face_size import factor_for
+
+    return repr(factor_for(track, frames, width))
 
 
 def parse_settings(texts: List[str]) -> Dict[str, str]:

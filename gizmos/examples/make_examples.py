@@ -9,15 +9,18 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 
-EXAMPLES = {"super_res.nk": "BipackSuperRes"}
-"""Script: gizmo between the sample plate and a Write."""
+EXAMPLES = {"super_res.nk": ("BipackSuperRes",), "slow_mo.nk": ("BipackSuperRes", "BipackSlowMo")}
+"""Script: gizmos, one below the other, between the sample plate and a Write."""
+
+SLOW_FACTOR = 4
+"""Factor of BipackSlowMo as its gizmo file sets it."""
 
 _SCRIPT = """\
 version 14.0 v5
 Root {{
  inputs 0
  first_frame 1001
- last_frame {last}
+ last_frame {result}
  frame 1001
 }}
 Read {{
@@ -34,7 +37,7 @@ Read {{
  xpos 0
  ypos -120
 }}
-{group}Write {{
+{groups}Write {{
  file "\\[file dirname \\[value root.name]]/out/{stem}.%04d.exr"
  file_type exr
  channels all
@@ -42,22 +45,23 @@ Read {{
  create_directories true
  name Write1
  xpos 0
- ypos 120
+ ypos 240
 }}
 """
 
 
-def script(stem: str, gizmo: str) -> str:
+def script(stem: str, gizmos: tuple[str, ...]) -> str:
     """Text of one example script."""
-    group = (HERE.parent / f"{gizmo}.gizmo").read_text(encoding="utf-8")
-    last = 1000 + len(list((HERE.parents[1] / "samples/otter").glob("otter.*.exr")))
-    return _SCRIPT.format(group=group, stem=stem, last=last)
+    groups = "".join((HERE.parent / f"{gizmo}.gizmo").read_text(encoding="utf-8") for gizmo in gizmos)
+    count = len(list((HERE.parents[1] / "samples/otter").glob("otter.*.exr")))
+    factor = SLOW_FACTOR if "BipackSlowMo" in gizmos else 1
+    return _SCRIPT.format(groups=groups, stem=stem, last=1000 + count, result=1001 + (count - 1) * factor)
 
 
 def main() -> None:
     """Write every example beside this file."""
-    for name, gizmo in EXAMPLES.items():
-        (HERE / name).write_text(script(Path(name).stem, gizmo), encoding="utf-8", newline="\n")
+    for name, gizmos in EXAMPLES.items():
+        (HERE / name).write_text(script(Path(name).stem, gizmos), encoding="utf-8", newline="\n")
 
 
 if __name__ == "__main__":

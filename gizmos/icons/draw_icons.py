@@ -179,9 +179,17 @@ def inpaint(canvas: Canvas) -> None:
     canvas.path([(16, 12), (20, 12)], AMBER, 1.6)
 
 
+def slow_mo(canvas: Canvas) -> None:
+    """One thing at several moments of its way, and the new ones between them."""
+    for x, y, radius, color in ((4, 17, 3.2, WHITE), (9, 10, 2.4, TEAL), (14.5, 7.5, 2.4, TEAL), (20, 9, 3.2, AMBER)):
+        canvas.dot(x, y, radius, color)
+    canvas.path([(2, 21), (22, 21)], WHITE, 1.6)
+
+
 ICONS: dict[str, Callable[[Canvas], None]] = {
     "Bipack": bipack,
     "BipackSuperRes": super_res,
+    "BipackSlowMo": slow_mo,
     "BipackModel": model,
     "BipackPaintFix": paint_fix,
     "BipackInpaint": inpaint,

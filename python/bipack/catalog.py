@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import List, Optional
 
 from bipack import card as cards
-from bipack import settings
+from bipack import settings, slowmo_knobs
 from bipack.card import ModelCard
 from bipack.errors import MissingInput, ModelRefused
 
@@ -47,6 +47,21 @@ def locate(model: str) -> Located:
         known = ", ".join(found.name for found in installed()) or "none"
         raise MissingInput(f"No model is called {model!r}. Installed: {known}. `bipack models` lists them.")
     raise MissingInput(f"Model {model} does not exist.")
+
+
+def is_installed(name: str) -> bool:
+    """True when a model of this catalogue name is on the model path."""
+    return any(os.path.isfile(os.path.join(folder, name, cards.CARD_NAME)) for folder in settings.model_folders())
+
+
+def retimes(model: str) -> bool:
+    """True for slow motion: a model whose output frame numbers are times. Raises like `locate`."""
+    if model == slowmo_knobs.NAME:
+        return True
+    if os.path.isdir(model) or is_installed(model):
+        card = locate(model).card
+        return card is not None and card.kind == "interpolate"
+    return False
 
 
 def installed() -> List[Located]:

@@ -76,6 +76,10 @@ class Render:
     missing: str = "error"
     """What to do without an input frame: error, black or hold (nearest earlier frame)."""
 
+    source: Tuple[int, ...] = ()
+    """For a step that retimes: first and last frame of the shot that is retimed; `frames` are those of the result.
+    Empty: the frames that are on disk."""
+
 
 @dataclass(frozen=True)
 class Cancel:

@@ -21,7 +21,7 @@ def titles(scene: Scene, *path: str) -> list[str]:
 
 
 def test_the_toolbar_has_an_entry_for_every_gizmo(gui: Scene) -> None:
-    assert titles(gui)[:2] == ["Super-res", "Model"]
+    assert titles(gui)[:3] == ["Super-res", "Slow-mo", "Model"]
     everything = titles(gui) + (titles(gui, "Finishing") if "Finishing" in titles(gui) else [])
     gizmos = list((ROOT / "gizmos").glob("*.gizmo"))
     assert len([title for title in everything if title not in ("Finishing", "Models")]) == len(gizmos)

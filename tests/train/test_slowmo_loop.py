@@ -11,9 +11,9 @@ import torch
 
 from bipack import card as cards
 from bipack.errors import ModelRefused, UsageError
-from bipack.imaging import color
+from bipack.imaging import classical_flow, color
 from bipack.imaging.image_io import read_frame, write_frame
-from bipack_train import cli, publish_slowmo, slowmo, slowmo_prior, slowmo_scores
+from bipack_train import cli, publish_slowmo, slowmo, slowmo_scores
 from bipack_train.verify import picture_frame
 from moments import rendered_pool, sliding
 
@@ -77,8 +77,9 @@ def test_training_learns_what_the_classical_flow_misses():
 
 def test_the_classical_method_finds_the_frame_between():
     frames = [frame.astype(np.float32) / 255 for frame in sliding(3, step=3.0)]
-    prior = slowmo_prior.prior_of(frames[0], frames[2])
-    found = slowmo_prior.between(frames[0], frames[2], prior, 0.5)
+    prior = classical_flow.prior_of(frames[0], frames[2])
+    between = classical_flow.between(frames[0], frames[2], prior, 0.5)
+    found = classical_flow.blended(frames[0], frames[2], between)
     inner = (slice(8, -8), slice(8, -8))
     mixed = 0.5 * (frames[0] + frames[2])
     assert slowmo_scores.psnr(found[inner], frames[1][inner]) > slowmo_scores.psnr(mixed[inner], frames[1][inner]) + 10
@@ -128,7 +129,7 @@ def test_new_frames_keep_any_size_and_light(clip_model):
     frames = [frame[:37, :51].astype(np.float32) / 255 for frame in sliding(3, side=64)]
     for frame in frames:
         frame[10:14, 20:24] = 5.0
-    prior = slowmo_prior.prior_of(frames[0], frames[2])
+    prior = classical_flow.prior_of(frames[0], frames[2])
     with slowmo_scores.Interpolator(clip_model) as model:
         results = model.between(frames[0], frames[2], prior, [0.25, 0.5])
         still = model.between(frames[0], frames[0], np.zeros_like(prior), [0.5])[0]

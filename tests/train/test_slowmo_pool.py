@@ -75,7 +75,8 @@ def test_every_augmented_crop_keeps_its_truth():
             seen &= looked_up.min(axis=2) > -0.5  # the crop cuts some motion off
             after = np.median(np.abs(looked_up - frames[mine])[seen])
             before = np.median(np.abs(frames[0] - frames[1])[seen])
-            assert after < 0.03 and after <= before + 0.01
+            # Noise and the blocks of a JPEG stay in the difference.
+            assert after < 0.02 + 0.2 * before
 
 
 def test_a_pool_comes_back_from_disk_as_it_was(tmp_path):

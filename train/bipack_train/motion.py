@@ -2,8 +2,8 @@
 
 A scene is a background and some layers, each a picture with a shape. A layer's place at time tau is a homography, and
 its material bends by a smooth field; both are known functions of time, so that the frame at any time and the flow of
-every pixel, hidden or not, follow from them; only the lookups round, to a thirtieth of a pixel (OpenCV's remap). The same
-seed always makes the same scene.
+every pixel, hidden or not, follow from them; only the lookups round, to a thirtieth of a pixel (OpenCV's remap). The
+same seed always makes the same scene.
 """
 
 from __future__ import annotations
@@ -124,7 +124,8 @@ def _apply(matrix: NDArray[np.float64], points: Flow) -> Flow:
 def _unbent(layer: Layer, size: int, time: float) -> Flow:
     """Texture places before bending, for each pixel of the frame."""
     rows, columns = np.mgrid[0:size, 0:size].astype(np.float32)
-    return _apply(np.linalg.inv(layer.pose(time)), np.stack([columns, rows], 2))
+    inverse: NDArray[np.float64] = np.asarray(np.linalg.inv(layer.pose(time)), np.float64)
+    return _apply(inverse, np.stack([columns, rows], 2))
 
 
 def _texture_places(layer: Layer, size: int, time: float) -> Flow:

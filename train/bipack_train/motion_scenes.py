@@ -130,7 +130,7 @@ def _pattern(rng: np.random.Generator, side: int) -> Pixels:
     )
     blend = 1 / (1 + np.exp(-wave * rng.uniform(1, 6)))
     first, second = rng.beta(1.2, 1.2, 3), rng.beta(1.2, 1.2, 3)
-    return (first + (second - first) * blend[:, :, None]).astype(np.float32)
+    return np.asarray(first + (second - first) * blend[:, :, None], np.float32)
 
 
 def _background(pictures: Sequence[Pixels], rng: np.random.Generator, size: int, step: NDArray[np.float64]) -> Layer:
@@ -194,8 +194,8 @@ def _shape(rng: np.random.Generator, side: int) -> Pixels:
     else:
         thickness = max(scale, int(radius * rng.uniform(0.08, 0.4)))
         cv2.circle(mask, (middle, middle), int(radius - thickness / 2), 255, thickness)
-    small = cv2.resize(mask, (side, side), interpolation=cv2.INTER_AREA).astype(np.float32) / np.float32(255)
-    return small * np.float32(1.0 if rng.random() < 0.93 else rng.uniform(0.4, 0.8))
+    small = np.asarray(cv2.resize(mask, (side, side), interpolation=cv2.INTER_AREA), np.float32)
+    return np.asarray(small / np.float32(255) * np.float32(1.0 if rng.random() < 0.93 else rng.uniform(0.4, 0.8)))
 
 
 def _age(frames: list[Pixels], rng: np.random.Generator) -> None:
@@ -209,4 +209,4 @@ def _age(frames: list[Pixels], rng: np.random.Generator) -> None:
         quality = int(rng.integers(55, 95))
         for frame in frames:
             coded = cv2.imencode(".jpg", np.round(np.clip(frame, 0, 1) * 255).astype(np.uint8), [1, quality])[1]
-            frame[:] = cv2.imdecode(coded, cv2.IMREAD_COLOR).astype(np.float32) / np.float32(255)
+            frame[:] = np.asarray(cv2.imdecode(coded, cv2.IMREAD_COLOR), np.float32) / np.float32(255)

@@ -26,11 +26,11 @@ from bipack.card import Geometry, GraphFile, ModelCard, Port, Score, Training
 from bipack.catalog import Located
 from bipack.errors import ModelRefused
 from bipack.imaging import color
+from bipack.imaging.classical_flow import prior_of
 from bipack.imaging.image_io import write_frame
 from bipack.worker.session import open_session
 from bipack_train import checkpoint, export, motion_scenes, pictures, publish_superres, slowmo, slowmo_scores, verify
 from bipack_train.models.slowmo import MULTIPLE
-from bipack_train.slowmo_prior import prior_of
 from bipack_train.verify import Check
 
 log = logging.getLogger(__name__)
@@ -257,7 +257,7 @@ def readme(card: ModelCard, table: Sequence[slowmo_scores.SetScore]) -> str:
             for row in table
         ]
         lines += ["", "PSNR in dB of the found frame against the one that was left out, on clips and pictures that "
-                  "training never saw. `bench/slowmo_quality.py` prints the table."]  # fmt: skip
+                  "training never saw. `bench/slowmo.py` prints the table."]  # fmt: skip
     sources = card.training.data
     lines += [
         "",

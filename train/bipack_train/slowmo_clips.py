@@ -17,14 +17,14 @@ from numpy.typing import NDArray
 
 from bipack.errors import CorruptInput, MissingInput, UsageError
 from bipack.frames import FramePath
-from bipack.imaging import color, image_io, plate
+from bipack.imaging import color, image_io, plate, shot_change
 
 Pixels = NDArray[np.float32]
 Flow = NDArray[np.float32]
 
 FILM_SUFFIXES = (".mp4", ".mkv", ".webm", ".mov", ".avi")
-_CUT = 0.12
-"""Mean difference of two neighbouring small frames above which they belong to different shots."""
+_JUMP = 0.12
+"""Mean difference of two neighbouring thumbnails that no motion makes, unless the whole clip is as lively."""
 
 
 @dataclass(frozen=True)
@@ -47,8 +47,9 @@ class Clip:
     def __init__(self, name: str, frames: Sequence[NDArray[np.uint8] | NDArray[np.float16]]) -> None:
         self.name = name
         self._frames = list(frames)
-        small = [cv2.resize(self[index], (32, 18), interpolation=cv2.INTER_AREA) for index in range(len(self))]
+        small = [shot_change.thumbnail(self[index]) for index in range(len(self))]
         self._steps = [float(np.abs(after - before).mean()) for before, after in itertools.pairwise(small)]
+        self._cuts = [shot_change.is_cut(before, after) for before, after in itertools.pairwise(small)]
 
     def __len__(self) -> int:
         return len(self._frames)
@@ -63,7 +64,9 @@ class Clip:
         """True where no cut and no held frame lies between two frames."""
         steps = self._steps[first:second]
         usual = float(np.median(steps)) if steps else 0.0
-        return bool(steps) and min(steps) > 1e-5 and max(steps) < max(4 * usual, 0.02) and max(steps) < _CUT
+        moves_on = bool(steps) and min(steps) > 1e-5 and max(steps) < max(4 * usual, 0.02)
+        jumps = bool(steps) and max(steps) > max(_JUMP, 2 * float(np.median(self._steps)))
+        return moves_on and not jumps and not any(self._cuts[first:second])
 
     def moments(self, skip: int, every: int = 1) -> Iterator[Between]:
         """The middles of frames `skip` apart, one pair every `every` frames, inside one shot."""

@@ -9,8 +9,10 @@ from __future__ import annotations
 import dataclasses
 import io
 import os
+import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,8 +21,8 @@ from torch import Tensor
 
 from bipack import atomic
 from bipack.errors import CorruptInput, UsageError
+from bipack.imaging.classical_flow import prior_of
 from bipack_train import motion_scenes, slowmo_clips
-from bipack_train.slowmo_prior import prior_of
 
 Pixels = NDArray[np.float32]
 RENDERED, REAL = "rendered", "real"
@@ -125,7 +127,7 @@ class MomentPool:
 
     def save(self, path: str) -> None:
         """Write the pool as one file, so that a later run starts at once. Raises DiskError."""
-        arrays = {}
+        arrays: dict[str, NDArray[Any]] = {}
         for group, samples in self._groups.items():
             for index, sample in enumerate(samples):
                 for field in fields(Sample):
@@ -133,20 +135,20 @@ class MomentPool:
                     if value is not None:
                         arrays[f"{group}/{index}/{field.name}"] = np.asarray(value)
         stream = io.BytesIO()
-        np.savez(stream, **arrays)
+        np.savez(stream, allow_pickle=False, **arrays)
         atomic.write_bytes(path, stream.getvalue())
 
     @classmethod
     def load(cls, path: str, crop: int) -> MomentPool:
         """Read what `save` wrote. Raises CorruptInput."""
         pool = cls(crop)
-        found: dict[tuple[str, int], dict[str, NDArray]] = {}  # type: ignore[type-arg]
+        found: dict[tuple[str, int], dict[str, NDArray[Any]]] = {}
         try:
             with np.load(path, allow_pickle=False) as stored:
                 for name in stored.files:
                     group, index, part = name.split("/")
                     found.setdefault((group, int(index)), {})[part] = stored[name]
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
             raise CorruptInput(f"Pool {path} cannot be read ({error}). Delete it, and it is made again.") from error
         for (group, _), parts in sorted(found.items(), key=lambda entry: entry[0]):
             sample = Sample(

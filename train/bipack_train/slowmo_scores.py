@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from bipack import catalog
 from bipack.catalog import Located
 from bipack.errors import ModelRefused
+from bipack.imaging import classical_flow
+from bipack.imaging.classical_flow import prior_of, warp
 from bipack.worker.session import open_session
 from bipack_train import motion_scenes, pictures, slowmo_clips
 from bipack_train.models.slowmo import MULTIPLE
-from bipack_train.slowmo_prior import between as classical
-from bipack_train.slowmo_prior import prior_of, warp
 
 Pixels = NDArray[np.float32]
 
@@ -168,10 +168,16 @@ def score(name: str, moments: Iterator[Moment], model: Interpolator) -> SetScore
     for moment in moments:
         prior = prior_of(moment.frame0, moment.frame1)
         mixed = moment.frame0 * np.float32(1 - moment.time) + moment.frame1 * np.float32(moment.time)
-        plain = classical(moment.frame0, moment.frame1, prior, moment.time)
+        plain = classical(moment, prior)
         ours = model.between(moment.frame0, moment.frame1, prior, [moment.time])[0]
         rows.append([psnr(result, moment.truth) for result in (mixed, plain, ours)])
     return SetScore(name, len(rows), *(float(value) for value in np.mean(rows, axis=0)))
+
+
+def classical(moment: Moment, prior: Pixels) -> Pixels:
+    """The new frame without a model."""
+    found = classical_flow.between(moment.frame0, moment.frame1, prior, moment.time)
+    return classical_flow.blended(moment.frame0, moment.frame1, found)
 
 
 def psnr(result: Pixels, truth: Pixels) -> float:

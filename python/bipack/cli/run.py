@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import argparse
 import threading
-from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Sequence, Tuple
 
-from bipack import messages, settings
+from bipack import catalog, messages, retime, settings
 from bipack.cli.reports import JsonReport, Report, TextReport
 from bipack.cli.waiting import wait_for
 from bipack.errors import UsageError
-from bipack.frames import FramePath, resolve_frames
+from bipack.frames import FramePath, parse_frames, resolve_frames
 
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
@@ -30,7 +30,14 @@ def add_parser(subparsers: _SubParsersAction[Any]) -> None:
     parser.add_argument("model", metavar="MODEL", help="catalogue name, folder with a card, .onnx file or tool")
     parser.add_argument("input", metavar="INPUT", help="plate.%%04d.exr, plate.####.exr or one file")
     parser.add_argument("output", metavar="OUTPUT", help="like INPUT; its extension decides the file type")
-    parser.add_argument("--frames", metavar="RANGE", help="1001-1010x2,1020; default: all that are on disk")
+    parser.add_argument(
+        "--frames", metavar="RANGE", help="frames of the input, such as 1001-1010x2,1020; default: all that are on disk"
+    )
+    parser.add_argument(
+        "--output-frames",
+        metavar="RANGE",
+        help="slow motion: frames of the result to cook, for farm chunks; default: all that --frames gives",
+    )
     parser.add_argument("--matte", metavar="PATTERN", help="matte; the result is kept where it is above 0")
     parser.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], help="a knob of the model or tool")
     parser.add_argument("--face-track", metavar="FILE", help="super-res: enlarge until this face is --face-width wide")
@@ -59,12 +66,18 @@ def make_request(args: argparse.Namespace) -> messages.Render:
     frames, chosen = resolve_frames(FramePath.parse(args.input), args.frames), parse_settings(args.set)
     if args.face_track:
         chosen["factor"] = _face_factor(args.face_track, frames, args.face_width, chosen)
+    source: Tuple[int, ...] = ()
+    if catalog.retimes(args.model):
+        frames, source = _retimed(frames, chosen, args)
+    elif args.output_frames:
+        raise UsageError(f"--output-frames is for slow motion; {args.model} makes one frame of each frame.")
     return messages.Render(
         job="run",
         model=args.model,
         input=args.input,
         output=args.output,
         frames=frames,
+        source=source,
         matte=args.matte,
         settings=chosen,
         layer=args.layer,
@@ -84,6 +97,17 @@ def _face_factor(track: str, frames: Sequence[int], width: int, chosen: Mapping[
     from bipack.imaging.faces.face_size import factor_for
 
     return repr(factor_for(track, frames, width))
+
+
+def _retimed(
+    frames: Tuple[int, ...], knobs: Mapping[str, str], args: argparse.Namespace
+) -> Tuple[Tuple[int, ...], Tuple[int, ...]]:
+    """(frames of the result, first and last source frame) of a shot in slow motion."""
+    first, last = min(frames), max(frames)
+    if args.frames and len(frames) != last - first + 1:
+        raise UsageError(f"--frames {args.frames} has gaps; slow motion takes a whole range such as {first}-{last}.")
+    results = tuple(retime.of(knobs, first, last).frames)
+    return (parse_frames(args.output_frames) if args.output_frames else results), (first, last)
 
 
 def parse_settings(texts: List[str]) -> Dict[str, str]:

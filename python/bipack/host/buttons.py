@@ -21,7 +21,20 @@ from bipack.host.node import LOADED, BipackNode, script_path
 log = logging.getLogger(__name__)
 
 _QUIET_KNOBS = frozenset(
-    ["xpos", "ypos", "selected", "name", "label", "status", "frames_on_disk", "version", "show", "factor", LOADED]
+    [
+        "xpos",
+        "ypos",
+        "selected",
+        "name",
+        "label",
+        "status",
+        "frames_on_disk",
+        "version",
+        "show",
+        "factor",
+        "retimed",
+        LOADED,
+    ]
 )
 _LOADING_KNOBS = frozenset(["model", "model_file", "layer", *knobs.SIZE_KNOBS])
 

@@ -24,6 +24,7 @@ from bipack.frames import format_frames
 from bipack.host import exr, graph, inputs
 from bipack.host.cache import CookFolder
 from bipack.host.node import BipackNode
+from bipack.slowmo_knobs import FACTOR_MOST
 
 log = logging.getLogger(__name__)
 
@@ -172,8 +173,10 @@ class Cook:
 
     def _remove_inputs(self, finished: int) -> None:
         """Free the disk of inputs that no later frame of this cook needs."""
-        window = self._preparation.window(finished)
-        near = [frame for frame in self._frames if finished < frame <= finished + window[-1] - window[0]]
+        window, reach = self._preparation.window(finished), self._preparation.reach
+        # A retimed frame shares its plate frames with those around it, up to a whole factor away.
+        ahead = window[-1] - window[0] if reach.retimed is None else 2 * FACTOR_MOST
+        near = [frame for frame in self._frames if finished < frame <= finished + ahead]
         needed = {path for frame in near for other in self._preparation.window(frame) for path in self._files(other)}
         if finished != self._frames[-1]:
             keys = graph.key_frames(self._preparation.reach, self._preparation.plate_range)

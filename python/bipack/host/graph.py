@@ -8,12 +8,12 @@ that cannot be told from its knobs, the Bipack nodes above it are cooked over th
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, FrozenSet, Iterable, List, Mapping, Optional, Tuple
+from typing import Any, Callable, Dict, FrozenSet, Iterable, List, Mapping, Optional, Protocol, Tuple
 
 import nuke
 
 from bipack import inpaint_knobs
-from bipack.host.node import MATTE_INPUT, PLATE_INPUT, BipackNode, is_bipack
+from bipack.host.node import MATTE_INPUT, PLATE_INPUT, TIMING_BY, BipackNode, is_bipack
 
 _TIME_NODES = """
     AppendClip FrameBlend FrameHold FrameRange Kronos MotionBlur MotionBlur2D NoTimeBlur OFlow2 Retime SmartVector
@@ -21,6 +21,18 @@ _TIME_NODES = """
 """
 TIME_NODES = frozenset(_TIME_NODES.split())
 """Classes that may ask their input for other frames than the current one."""
+
+
+class Retimed(Protocol):
+    """A node whose frame numbers are times."""
+
+    def needed(self, frame: int) -> Tuple[int, ...]:
+        """Plate frames that a result is made from."""
+        ...
+
+    def inside(self, frame: int) -> int:
+        """The result that is shown at `frame`: beyond the first and the last these are held."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -32,6 +44,9 @@ class Reach:
 
     lending: Optional[Mapping[str, Any]] = None
     """Settings of an inpaint node, which borrows from neighbours and from key frames of the whole shot."""
+
+    retimed: Optional[Retimed] = None
+    """Timing of a slow-motion node, which alone says what a result is made from."""
 
 
 WindowOf = Callable[[BipackNode], Reach]
@@ -119,9 +134,11 @@ def needs(target: Any, frames: Iterable[int], window_of: WindowOf) -> List[Need]
             if is_warped:
                 first, last = bipack.cook_range()
                 own = own | frozenset(range(first, last + 1))
+            reach, plate_frames = window_of(bipack), plate_range(bipack)
+            if reach.retimed is not None:
+                own = frozenset(reach.retimed.inside(frame) for frame in own)
             if name != target.fullName():
                 found.append(Need(bipack, tuple(sorted(own)), is_warped))
-            reach, plate_frames = window_of(bipack), plate_range(bipack)
             asked = frozenset(needed for frame in own for needed in window(frame, reach, plate_frames))
             is_warped = False
         elif not is_off(node):
@@ -135,6 +152,8 @@ def needs(target: Any, frames: Iterable[int], window_of: WindowOf) -> List[Need]
 
 def window(frame: int, reach: Reach, plate_frames: Tuple[int, int]) -> Tuple[int, ...]:
     """Plate frames for a result at `frame`; beyond the plate's own range its nearest frame, as the worker does."""
+    if reach.retimed is not None:
+        return reach.retimed.needed(frame)
     first, last = min(plate_frames[0], frame), max(plate_frames[1], frame)
     found = {min(max(frame + offset, first), last) for offset in reach.offsets}
     if reach.lending is not None:
@@ -157,7 +176,10 @@ def plate_range(node: BipackNode) -> Tuple[int, int]:
 
 def shifts_time(nodes: Iterable[Any]) -> bool:
     """True when any of `nodes` may show a source's other frame than the current one."""
-    return any(node.Class() in TIME_NODES and not is_off(node) for node in nodes)
+    return any(
+        (node.Class() in TIME_NODES or (is_bipack(node) and node.knob(TIMING_BY) is not None)) and not is_off(node)
+        for node in nodes
+    )
 
 
 def _asked_of_inputs(node: Any, frames: FrozenSet[int]) -> Optional[FrozenSet[int]]:

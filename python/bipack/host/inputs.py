@@ -14,7 +14,7 @@ import nuke
 from bipack import messages, settings
 from bipack.errors import UsageError
 from bipack.frames import FramePath, format_frames
-from bipack.host import exr, graph, knobs, model, recipe, state
+from bipack.host import exr, graph, knobs, model, recipe, retiming, state
 from bipack.host.cache import CookFolder
 from bipack.host.node import MATTE_WRITE, PLATE_WRITE, RESULT_READ, SHOW_RESULT, BipackNode, views
 
@@ -49,7 +49,8 @@ class Preparation:
 
     def matte_window(self, frame: int) -> Tuple[int, ...]:
         """Frames whose matte the result of `frame` is made from: of a frame that lends, the matte counts as well."""
-        return self.window(frame) if self.reach.lending is not None else (frame,)
+        others = self.reach.lending is not None or self.reach.retimed is not None
+        return self.window(frame) if others else (frame,)
 
     def settings(self, node: BipackNode, frame: int) -> Mapping[str, Any]:
         """What the worker is told of the knobs. It sees no more of the shot than is written: it gets the key frames."""
@@ -57,6 +58,8 @@ class Preparation:
         if self.reach.lending is not None:
             keys = graph.key_frames(self.reach, self.plate_range)
             found.update(key_frames=",".join(map(str, keys)), keys=0)
+        if retiming.is_retimer(node):
+            found.update(retiming.request_settings(node, frame))
         return found
 
     def _of_views(self, pattern: str, frame: int) -> List[str]:
@@ -120,6 +123,8 @@ def prepare(node: BipackNode) -> Preparation:
     )
     now.folder.write_recipe(now.recipe.facts, now.recipe.digest)
     plate_range, reach = graph.plate_range(node), knobs.reach(node, chosen)
+    if retiming.is_retimer(node):
+        request = replace(request, source=retiming.of(node).source)
     return Preparation(chosen, now.recipe, now.folder, inputs, views(), plate, matte, plate_range, reach, request)
 
 
@@ -163,7 +168,8 @@ def show(node: BipackNode, folder: CookFolder, scale: Optional[int]) -> None:
     present = folder.frames()
     if not present:
         return
-    read, root, plate = node.inner(RESULT_READ), nuke.root(), graph.plate_range(node)
+    read, root = node.inner(RESULT_READ), nuke.root()
+    plate = node.cook_range() if retiming.is_retimer(node) else graph.plate_range(node)
     # Inside this range a frame that is not on disk is an error; outside it the Read holds its ends without a word.
     first = min(present[0], plate[0], int(root.firstFrame()))
     last = max(present[-1], plate[1], int(root.lastFrame()))

@@ -13,7 +13,7 @@ import nuke
 from bipack import enlarge_knobs
 from bipack.card import Knob
 from bipack.errors import UsageError
-from bipack.host import model
+from bipack.host import model, retiming
 from bipack.host.graph import Reach, varies
 from bipack.host.node import (
     INSIDE_MATTE,
@@ -24,6 +24,7 @@ from bipack.host.node import (
     MODEL_KNOB_PREFIX,
     PLATE_INPUT,
     PLATE_WRITE,
+    TIMING_BY,
     BipackNode,
     no_undo,
 )
@@ -53,6 +54,7 @@ def refresh_menu(node: BipackNode, anew: bool = False) -> None:
     own = "" if node.tool == ANY_MODEL else node.tool
     names = [MODEL_FILE_CHOICE] if node.has("model_file") else []
     names += [found.name for found in model.installed(own, anew)]
+    names += [model.CLASSICAL] if node.has(TIMING_BY) else []
     current = str(menu.value() or "")
     if current and current not in names:
         names.append(current)
@@ -105,9 +107,11 @@ def _fit_channels(node: BipackNode, chosen: model.ChosenModel) -> None:
     """
     own = layer(node)
     written, taken = own if chosen.scale == 1 else "all", own
-    if chosen.kind == INPAINT_KIND:
+    if chosen.kind == INPAINT_KIND or chosen.retimes:
         written, taken = "all", "all"
     for inner, channels in ((PLATE_WRITE, written), (LAYER_ONLY, taken)):
+        if inner == LAYER_ONLY and not node.has_inner(LAYER_ONLY):
+            continue
         knob = node.inner(inner)["channels"]
         if knob.value() != channels:
             knob.setValue(channels)
@@ -120,7 +124,7 @@ def plate_channels(node: BipackNode) -> str:
 
 def matte_channel(node: BipackNode) -> str:
     """Channel of the matte input that is the matte; written for the worker and used by the mask alike."""
-    knob = node.inner(INSIDE_MATTE)["maskChannel"]
+    knob = node.inner(INSIDE_MATTE)["maskChannel"] if node.has_inner(INSIDE_MATTE) else node.group["matte_channel"]
     channel = str(knob.value() or "")
     if channel in ("", "none"):
         raise UsageError(f"{node.name} has a matte input but no matte channel. Choose one, or disconnect the matte.")
@@ -147,6 +151,8 @@ def settings_at(node: BipackNode, chosen: model.ChosenModel, frame: int) -> Dict
 
 def reach(node: BipackNode, chosen: model.ChosenModel) -> Reach:
     """Which frames of the plate one result is made from."""
+    if retiming.is_retimer(node):
+        return Reach(retimed=retiming.timing(node))
     lending = None
     if chosen.kind == INPAINT_KIND:
         lending = settings_at(node, chosen, int(nuke.frame()))

@@ -20,6 +20,7 @@ from bipack.host.node import BipackNode
 MODELS, FINISHING = "", "Finishing"
 _TABLE = {
     "BipackSuperRes": (MODELS, 10, "Super-res"),
+    "BipackSlowMo": (MODELS, 15, "Slow-mo"),
     "BipackModel": (MODELS, 20, "Model"),
     "BipackPaintFix": (MODELS, 30, "Paint-fix"),
     "BipackInpaint": (MODELS, 35, "Inpaint"),

@@ -15,7 +15,11 @@ from bipack import card as cards
 from bipack import catalog, enlarge_knobs
 from bipack.card import Knob, ModelCard
 from bipack.errors import MissingInput, ModelRefused, UsageError
-from bipack.host.node import MODEL_FILE_CHOICE, BipackNode
+from bipack.host.node import MODEL_FILE_CHOICE, TIMING_BY, BipackNode
+from bipack.slowmo_knobs import LOOK, NAME
+
+CLASSICAL = "classical"
+"""Entry of a slow-motion node's model menu that means: optical flow without a model."""
 
 SEED = Knob("seed", "int", 0, "seed", tooltip="Start of the model's noise; each frame gets its own from it.")
 _CATALOGUE_SECONDS = 5.0
@@ -38,11 +42,18 @@ class ChosenModel:
     @property
     def knobs(self) -> Tuple[Knob, ...]:
         """Settings that the artist may change: those of the card, a seed where there is noise, sizes for super-res."""
+        if self.retimes:
+            return tuple(knob for knob in LOOK if knob.name != "method")
         if self.card is None:
             return ()
         noisy = any(port.role == "noise" for port in self.card.inputs)
         seed = (SEED,) * (noisy and all(knob.name != SEED.name for knob in self.card.knobs))
         return self.card.knobs + seed + enlarge_knobs.of_card(self.card)
+
+    @property
+    def retimes(self) -> bool:
+        """True for slow motion, with a model or without."""
+        return self.path == NAME or (self.card is not None and self.card.kind == "interpolate")
 
     @property
     def window(self) -> Tuple[int, ...]:
@@ -57,17 +68,21 @@ class ChosenModel:
     @property
     def scale(self) -> Optional[int]:
         """Result size over plate size; None where only the worker can tell."""
+        if self.retimes:
+            return 1
         return self.card.scale if self.card is not None else None
 
     @property
     def takes_matte(self) -> bool:
         """May the worker be given the matte? A bare ONNX decides by its own inputs."""
-        return self.card is None or any(port.role == "matte" for port in self.card.inputs)
+        return self.card is None or self.retimes or any(port.role == "matte" for port in self.card.inputs)
 
 
 def chosen(node: BipackNode) -> ChosenModel:
     """The model of `node`. Raises UsageError when none is chosen, MissingInput or ModelRefused when it is no good."""
     choice = str(node.value("model"))
+    if choice == CLASSICAL and node.has(TIMING_BY):
+        return ChosenModel(NAME, NAME, CLASSICAL, None)
     if choice and choice != MODEL_FILE_CHOICE:
         return _facts(catalog.locate(choice))
     path = node.text("model_file") if node.has("model_file") else ""

@@ -20,6 +20,9 @@ TOOL = "bipack_tool"
 LOADED = "bipack_loaded"
 """Hidden knob that marks our nodes: name and hash of the model that the knobs of its card were made for."""
 
+TIMING_BY = "timing_by"
+"""Knob of a node that retimes: by what it is said which moment of the plate each frame shows."""
+
 PLATE_WRITE = "CookPlate"
 MATTE_WRITE = "CookMatte"
 RESULT_READ = "Cooked"
@@ -90,6 +93,10 @@ class BipackNode:
             raise UsageError(f"{self.name} lacks its inner node {name!r}. Make the node anew from the Bipack menu.")
         return found
 
+    def has_inner(self, name: str) -> bool:
+        """Is there a node `name` inside the group? Not every gizmo has all of them."""
+        return self.group.node(name) is not None
+
     @property
     def plate(self) -> Any:
         """The node that feeds the plate. Raises UsageError when nothing is connected."""
@@ -109,10 +116,16 @@ class BipackNode:
         return bool(knob is not None and knob.value())
 
     def cook_range(self) -> Tuple[int, int]:
-        """First and last frame to cook: the script's, or the node's own.
+        """First and last frame to cook: the script's, or the node's own; of a node that retimes, those of its result.
 
         Raises UsageError when they are the wrong way round.
         """
+        if self.has(TIMING_BY):
+            # Not at the top: what a node is comes before what its timing means.
+            from bipack.host import retiming
+
+            frames = retiming.of(self).frames
+            return frames[0], frames[-1]
         if self.value("use_script_range"):
             first, last = int(nuke.root().firstFrame()), int(nuke.root().lastFrame())
         else:

@@ -19,7 +19,7 @@ import nuke
 from bipack import __version__
 from bipack.errors import BipackError
 from bipack.frames import FramePath
-from bipack.host import graph, model
+from bipack.host import graph, model, retiming
 from bipack.host.knob_text import shaping_knobs
 from bipack.host.node import (
     INSIDE_MATTE,
@@ -124,7 +124,10 @@ def _own_facts(node: BipackNode, chosen: model.ChosenModel) -> Dict[str, str]:
         else:
             facts[f"setting {knob.name}"] = _saved(found)
     if node.matte is not None and chosen.takes_matte:
-        facts["matte channel"] = str(node.inner(INSIDE_MATTE)["maskChannel"].value())
+        knob = node.inner(INSIDE_MATTE)["maskChannel"] if node.has_inner(INSIDE_MATTE) else node.group["matte_channel"]
+        facts["matte channel"] = str(knob.value())
+    if retiming.is_retimer(node):
+        facts["timing"] = retiming.facts(node)
     root = nuke.root()
     color = [str(root.knob(name).value()) for name in _COLOR_KNOBS if root.knob(name) is not None]
     facts["color management"] = " ".join(color)
@@ -165,7 +168,7 @@ def _bipack_text(node: BipackNode) -> List[Any]:
         # It cannot be cooked as it stands; that is said when it is its turn, not when this node's status is asked for.
         facts = str(error)
     after = [_saved(node.group[name]) for name in _DOWNSTREAM_KNOBS if node.has(name)]
-    inside = [node.inner(name) for name in (LAYER_ONLY, INSIDE_MATTE)]
+    inside = [node.inner(name) for name in (LAYER_ONLY, INSIDE_MATTE) if node.has_inner(name)]
     return [node.tool, facts, after, [shaping_knobs(found) for found in inside]]
 
 

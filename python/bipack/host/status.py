@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bipack import __version__
 from bipack.errors import BipackError
-from bipack.host import state
+from bipack.host import retiming, state
 from bipack.host.node import BipackNode
 
 
@@ -20,6 +20,8 @@ def update(node: BipackNode, deep: bool = True) -> None:
         on_disk = state.on_disk_sentence(node, frames)
     except BipackError as error:
         sentence, on_disk = str(error), ""
+    if retiming.is_retimer(node):
+        node.set("retimed", retiming.sentence(node))
     node.set("status", sentence)
     node.set("frames_on_disk", on_disk)
     node.set("version", f"Bipack {__version__}")

@@ -8,12 +8,13 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bipack import atomic, messages
 from bipack.errors import MissingInput, UsageError
-from bipack.frames import FramePath, format_frames
-from bipack.worker.step import Step
+from bipack.frames import FramePath, format_frames, resolve_frames
+from bipack.retime import Moment
+from bipack.worker.step import Retimes, Step
 
 MISSING_POLICIES = ("error", "black", "hold")
 EXISTING_POLICIES = ("overwrite", "resume")
@@ -28,13 +29,21 @@ class Task:
     """Position in the run, for animated knobs."""
 
     frame: int
+    """Number of the result."""
+
     output: str
     inputs: Mapping[int, str]
     """File of each frame offset."""
 
     matte: str | None
-    black: bool
-    """True when the plate is missing and a black frame was asked for."""
+    black: frozenset[int] = frozenset()
+    """Offsets whose plate is missing, where black frames were asked for."""
+
+    moment: Moment | None = None
+    """For a step that retimes: what the result shows. Offsets count from its base, not from `frame`."""
+
+    mattes: Mapping[int, str] = field(default_factory=dict)
+    """For a step that retimes: matte file of each offset."""
 
 
 def plan_tasks(request: messages.Render, step: Step, notice: Callable[[str, int], None]) -> list[Task]:
@@ -44,13 +53,11 @@ def plan_tasks(request: messages.Render, step: Step, notice: Callable[[str, int]
     that makes no sense, MissingInput for missing frames, DiskError for an output that cannot be written.
     """
     _check_policies(request)
+    if isinstance(step, Retimes):
+        return _plan_moments(request, step, notice)
     plate, output = FramePath.parse(request.input), FramePath.parse(request.output)
     matte = FramePath.parse(request.matte) if request.matte else None
-    if len(request.frames) > 1 and not output.is_sequence:
-        raise UsageError(
-            f"{len(request.frames)} frames cannot go into the one file {output.text}. "
-            "Give the output a frame number, such as result.%04d.exr."
-        )
+    _check_one_file(request, output)
     for frame in request.frames:
         if os.path.realpath(plate.path(frame)) == os.path.realpath(output.path(frame)):
             raise UsageError(f"The output {output.text} would overwrite the plate. Choose another name or folder.")
@@ -68,12 +75,67 @@ def plan_tasks(request: messages.Render, step: Step, notice: Callable[[str, int]
     tasks = []
     for index, frame in enumerate(request.frames):
         inputs = {offset: plate.path(_nearest(plate, frame + offset)) for offset in step.frame_offsets}
-        black = frame in missing and request.missing == "black"
+        black = frozenset([0]) if frame in missing and request.missing == "black" else frozenset[int]()
         if frame in missing:
-            what = "a black frame stands in" if black else f"{os.path.basename(inputs[0])} is held"
-            notice(f"Frame {frame} of {plate.text} is missing: {what}.", frame)
+            notice(_replaced(plate, frame, inputs[0], bool(black)), frame)
         tasks.append(Task(index, frame, output.path(frame), inputs, matte.path(frame) if matte else None, black))
     return tasks
+
+
+def _plan_moments(request: messages.Render, step: Retimes, notice: Callable[[str, int], None]) -> list[Task]:
+    """Tasks of a step that retimes: the plate frames around the moment that each result shows."""
+    plate, output = FramePath.parse(request.input), FramePath.parse(request.output)
+    matte = FramePath.parse(request.matte) if request.matte else None
+    _check_one_file(request, output)
+    source = source_range(plate, request.source)
+    moments = step.plan_moments(request, source, lambda text: notice(text, request.frames[0]))
+    needed = sorted({number for moment in moments.values() for number in moment.numbers.values()})
+    results = {os.path.realpath(output.path(frame)) for frame in request.frames}
+    if any(os.path.realpath(plate.path(frame)) in results for frame in range(source[0], source[1] + 1)):
+        raise UsageError(f"The output {output.text} would overwrite the plate. Choose another name or folder.")
+    missing = [frame for frame in needed if not _exists(plate.path(frame))]
+    if missing and (request.missing == "error" or not plate.is_sequence or not plate.existing()):
+        raise MissingInput(_missing_sentence(plate, missing))
+    if matte is not None:
+        without = [frame for frame in needed if not _exists(matte.path(frame))]
+        if without:
+            raise MissingInput(_missing_sentence(matte, without, "the matte "))
+    is_black = request.missing == "black"
+    for frame in missing:
+        notice(_replaced(plate, frame, plate.path(_nearest(plate, frame)), is_black), frame)
+    _check_writable(output.path(request.frames[0]))
+    tasks = []
+    for index, frame in enumerate(request.frames):
+        moment = moments[frame]
+        files = moment.numbers
+        inputs = {offset: plate.path(_nearest(plate, number)) for offset, number in files.items()}
+        black = frozenset(offset for offset, number in files.items() if is_black and number in missing)
+        mattes = {offset: matte.path(number) for offset, number in files.items()} if matte is not None else {}
+        tasks.append(Task(index, frame, output.path(frame), inputs, None, black, moment, mattes))
+    return tasks
+
+
+def source_range(plate: FramePath, given: Sequence[int]) -> tuple[int, int]:
+    """First and last plate frame of a shot that is retimed. Raises MissingInput where no frame is on disk."""
+    if given:
+        return given[0], given[-1]
+    if not plate.is_sequence:
+        return 1, 1
+    present = resolve_frames(plate, None)
+    return present[0], present[-1]
+
+
+def _check_one_file(request: messages.Render, output: FramePath) -> None:
+    if len(request.frames) > 1 and not output.is_sequence:
+        raise UsageError(
+            f"{len(request.frames)} frames cannot go into the one file {output.text}. "
+            "Give the output a frame number, such as result.%04d.exr."
+        )
+
+
+def _replaced(plate: FramePath, frame: int, stand_in: str, is_black: bool) -> str:
+    what = "a black frame stands in" if is_black else f"{os.path.basename(stand_in)} is held"
+    return f"Frame {frame} of {plate.text} is missing: {what}."
 
 
 def _check_policies(request: messages.Render) -> None:

@@ -12,7 +12,7 @@ import queue
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,9 +22,9 @@ from bipack import __version__, messages
 from bipack.errors import BipackError, Cancelled
 from bipack.imaging.frame import Frame
 from bipack.imaging.image_io import read_frame, write_frame
-from bipack.worker import frame_key
+from bipack.worker import disk_room, frame_key
 from bipack.worker.plan import Task, plan_tasks
-from bipack.worker.step import HasSides, SeesShot, Step, StepControl, StepInput, knob_values
+from bipack.worker.step import HasSides, Retimes, SeesShot, Step, StepControl, StepInput, knob_values
 
 _DONE = object()
 
@@ -74,6 +74,10 @@ class _Run:
         self._emit = emit
         self._lock = threading.Lock()
         self._recent: OrderedDict[str, tuple[Frame, str]] = OrderedDict()
+        self.kept = 1
+        """Frames that are kept for the frames to come."""
+
+        self.room: disk_room.Room | None = None
 
     def emit(self, message: messages.Message) -> None:
         """Pass a message on, one at a time."""
@@ -89,6 +93,9 @@ class _Run:
         if isinstance(self.step, SeesShot):
             self.step.begin(self.request)
         tasks = plan_tasks(self.request, self.step, self.notice)
+        of_step = self.step.kept_files if isinstance(self.step, SeesShot) else len(self.step.frame_offsets)
+        self.kept = max([of_step, *(len(task.inputs) + len(task.mattes) for task in tasks)])
+        self.room = disk_room.look(self.request, self.step, tasks, self.notice)
         for text in self.step.notices:
             self.notice(text)
         threads = [
@@ -125,6 +132,8 @@ class _Run:
                 return
             self.seconds["read"] += time.monotonic() - began
             if item is None:
+                if self.room is not None:
+                    self.room.kept()
                 self._frame_done(task, began, skipped=True)
             elif not self._put(self.loaded, item):
                 return
@@ -132,13 +141,15 @@ class _Run:
 
     def _load(self, task: Task, began: float) -> _Loaded | None:
         """Read and hash the inputs; None when the finished output can stay."""
-        frames, hashes = {}, []
+        frames, hashes, of_offset = {}, [], {}
         for offset, path in task.inputs.items():
             frames[offset], pixels = self._read(path)
             hashes.append(pixels)
-        if task.black:
-            frames[0] = _black(frames[0])
-            hashes.append("black")
+            of_offset[offset] = pixels
+        for offset in sorted(task.black):
+            frames[offset] = _black(frames[offset])
+            hashes.append("black" if offset == 0 else f"black {offset}")
+            of_offset[offset] += " black"
         matte = None
         if task.matte is not None:
             matte, pixels = self._read(task.matte)
@@ -149,10 +160,29 @@ class _Run:
             for name, path in self.step.side_files(task.frame, knobs).items():
                 sides[name], pixels = self._read(path)
                 hashes.append(f"{name} {pixels}")
-        key = frame_key.frame_key(self.step.identity, knobs, self.request.layer, hashes)
+        mattes = {}
+        for offset, path in task.mattes.items():
+            mattes[offset], pixels = self._read(path)
+            hashes.append(f"matte {offset} {pixels}")
+        key_knobs: Mapping[str, Any] = knobs
+        if isinstance(self.step, Retimes) and task.moment is not None:
+            hashes.append(task.moment.fact)
+            key_knobs = self.step.key_knobs(knobs)
+        key = frame_key.frame_key(self.step.identity, key_knobs, self.request.layer, hashes)
         if self.request.existing == "resume" and frame_key.is_finished(task.output, key):
             return None
-        given = StepInput(task.frame, frames, matte, sides, knobs, self.request.layer, self.request.tile)
+        given = StepInput(
+            task.frame,
+            frames,
+            matte,
+            sides,
+            knobs,
+            self.request.layer,
+            self.request.tile,
+            mattes,
+            of_offset,
+            task.moment,
+        )
         return _Loaded(task, given, key, began)
 
     def _read(self, path: str) -> tuple[Frame, str]:
@@ -162,10 +192,9 @@ class _Run:
             return self._recent[path]
         frame = read_frame(path)
         entry = frame, frame_key.pixel_hash(frame)
-        most = self.step.kept_files if isinstance(self.step, SeesShot) else len(self.step.frame_offsets)
-        if most > 1:
+        if self.kept > 1:
             self._recent[path] = entry
-            while len(self._recent) > most:
+            while len(self._recent) > self.kept:
                 self._recent.popitem(last=False)
         return entry
 
@@ -223,6 +252,8 @@ class _Run:
         first.attributes["bipack/version"] = __version__
         write_frame(result.task.output, result.frame)
         frame_key.remember(result.task.output, result.key)
+        if self.room is not None:
+            self.room.wrote(result.task.output)
 
     def _frame_done(self, task: Task, began: float, skipped: bool = False, key: str = "") -> None:
         with self._lock:

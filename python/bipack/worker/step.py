@@ -15,6 +15,7 @@ from bipack import messages
 from bipack.card import Knob
 from bipack.errors import UsageError
 from bipack.imaging.frame import Frame
+from bipack.retime import Moment
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,15 @@ class StepInput:
 
     tile: str = "auto"
     """Tile size in plate pixels, or auto."""
+
+    mattes: Mapping[int, Frame] = field(default_factory=dict)
+    """Mattes by offset, for a step that retimes."""
+
+    hashes: Mapping[int, str] = field(default_factory=dict)
+    """Hash of each picture's pixels, by offset."""
+
+    moment: Moment | None = None
+    """What a step that retimes is to show; offsets count from its base."""
 
 
 @dataclass(frozen=True)
@@ -111,6 +121,25 @@ class SeesShot(HasSides, Protocol):
 
     def is_idle(self, matte: Frame | None) -> bool:
         """True where the result needs no other picture than the plate."""
+        ...
+
+
+@runtime_checkable
+class Retimes(Protocol):
+    """A step whose results lie between frames of the plate: an output frame number means a time, not a plate frame."""
+
+    def plan_moments(
+        self, request: messages.Render, source: tuple[int, int], notice: Callable[[str], None]
+    ) -> Mapping[int, Moment]:
+        """What each frame of `request` shows, `source` being the first and last plate frame. Raises UsageError."""
+        ...
+
+    def key_knobs(self, knobs: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The knobs that shape a result whose moment is known."""
+        ...
+
+    def extra_bytes(self, knobs: Mapping[str, Any]) -> int:
+        """Bytes that a pixel of the result has beyond a pixel of the plate, before compression."""
         ...
 
 

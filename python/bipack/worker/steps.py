@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import OrderedDict
 
-from bipack import catalog, messages
+from bipack import catalog, messages, slowmo_knobs
 from bipack.worker import tools
 from bipack.worker.step import Step
 
@@ -22,14 +22,24 @@ def open_step(request: messages.Render) -> Step:
     if request.model in tools.names():
         return tools.open_tool(request.model, request.settings)
     # A finishing tool starts without onnxruntime, whose import costs more than the tool's whole frame.
-    located = catalog.locate(request.model)
-    if located.card is not None and located.card.kind == "inpaint":
+    located = _locate(request.model)
+    if located is not None and located.card is not None and located.card.kind == "inpaint":
         from bipack.worker.inpaint_step import InpaintStep
 
         return InpaintStep(located, request.device, request.require_gpu)
     from bipack.worker.model_step import ModelStep
+    from bipack.worker.slowmo_step import SlowMoStep
 
+    if located is None or (located.card is not None and located.card.kind == "interpolate"):
+        return SlowMoStep(located, request.device, request.require_gpu)
     return ModelStep(located, request.device, request.require_gpu)
+
+
+def _locate(model: str) -> catalog.Located | None:
+    """The model; None for slow motion where no model is installed, which then goes by the classical method."""
+    if model == slowmo_knobs.NAME and not catalog.is_installed(model):
+        return None
+    return catalog.locate(model)
 
 
 class StepCache:
@@ -65,8 +75,7 @@ def _identity(request: messages.Render) -> tuple[object, ...]:
     facts: list[object] = [request.model, request.device, request.require_gpu]
     if request.model in tools.names():
         facts.append(tools.frame_offsets(request.model, request.settings))
-    else:
-        located = catalog.locate(request.model)
+    elif (located := _locate(request.model)) is not None:
         for path in (located.path, os.path.join(located.folder, "card.json")):
             if os.path.exists(path):
                 status = os.stat(path)

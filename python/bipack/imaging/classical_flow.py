@@ -1,27 +1,54 @@
-"""The classical method: the flow that the networks start from, and the new frame that they are measured against.
+"""Classical slow motion: the flow that the networks start from, and what there is without a model.
 
-DIS flow both ways, projected to the new moment by forward splatting, two warps, and a blend that leaves out what a
-frame does not show. It is what slow motion is without a model.
+DIS flow both ways, projected to the new moment by forward splatting, two lookups, and a blend that leaves out what a
+frame does not show. Pictures here are encoded (`imaging.color`) and at the size at which motion is looked for; the
+result says where each pixel of the new frame lies in both frames, so that any channel can be moved by it.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Pixels = NDArray[np.float32]
+from bipack.imaging.frame import Pixels
+
 _FILL = (5, 15, 45, 135, 405)
 """Windows, in pixels, from which holes of a projected flow are filled, nearest first."""
+
+_LEAST_SIDE = 48
+"""DIS finds nothing in smaller pictures; they are continued by their edges."""
+
+_HAZARD_ERROR = 8.0
+"""Difference of the two moved frames, in encoded values, times this is the hazard: 0.125 is certain trouble."""
+
+
+@dataclass(frozen=True, eq=False)
+class Between:
+    """Where the pixels of a new frame lie in the two frames around it."""
+
+    to0: Pixels
+    to1: Pixels
+    """(height, width, 2): x and y in pixels from the new frame into frame 0 and into frame 1."""
+
+    mask: Pixels
+    """(height, width): weight of frame 0 in the blend, 0 to 1."""
+
+    hazard: Pixels
+    """(height, width): 0 where the result can be trusted, 1 where it should be looked at."""
 
 
 def prior_of(frame0: Pixels, frame1: Pixels) -> Pixels:
     """DIS flow between encoded frames, (height, width, 4): 0 to 1 as x and y, then 1 to 0, in pixels."""
-    search = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-    first, second = _luma(frame0), _luma(frame1)
-    there = search.calc(first, second, None)  # type: ignore[call-overload]
-    back = search.calc(second, first, None)  # type: ignore[call-overload]
-    return np.concatenate([there, back], axis=2).astype(np.float32)
+    height, width = frame0.shape[:2]
+    search: Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    first, second = (_at_least(_luma(frame), _LEAST_SIDE) for frame in (frame0, frame1))
+    there = search.calc(first, second, None)
+    back = search.calc(second, first, None)
+    return np.asarray(np.concatenate([there, back], axis=2), np.float32)[:height, :width]
 
 
 def _luma(frame: Pixels) -> NDArray[np.uint8]:
@@ -30,8 +57,13 @@ def _luma(frame: Pixels) -> NDArray[np.uint8]:
     return np.round(np.clip(grey, 0, 1) * 255).astype(np.uint8)
 
 
-def between(frame0: Pixels, frame1: Pixels, prior: Pixels, time: float) -> Pixels:
-    """The frame at `time` (0 to 1) by the classical method, encoded like the frames."""
+def _at_least(picture: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    down, right = (max(0, side - length) for length in picture.shape)
+    return np.pad(picture, ((0, down), (0, right)), mode="edge") if down or right else picture
+
+
+def between(frame0: Pixels, frame1: Pixels, prior: Pixels, time: float) -> Between:
+    """The new frame at `time` (0 to 1) by the classical method."""
     there, back = prior[:, :, :2], prior[:, :, 2:]
     motion0, hole0 = _project(there, time, np.abs(frame0 - warp(frame1, there)).mean(axis=2))
     motion1, hole1 = _project(back, 1 - time, np.abs(frame1 - warp(frame0, back)).mean(axis=2))
@@ -40,10 +72,24 @@ def between(frame0: Pixels, frame1: Pixels, prior: Pixels, time: float) -> Pixel
     motion[only0], motion[only1] = motion0[only0], -motion1[only1]
     share = np.full(only0.shape, 1 - time, np.float32)
     share[only0], share[only1] = 1, 0
-    share = cv2.blur(share, (3, 3))[:, :, None]
-    first = warp(frame0, np.float32(-time) * motion)
-    second = warp(frame1, np.float32(1 - time) * motion)
-    return np.asarray(second + share * (first - second), np.float32)
+    share = np.asarray(cv2.blur(share, (3, 3)), np.float32)
+    to0, to1 = np.float32(-time) * motion, np.float32(1 - time) * motion
+    hazard = disagreement(frame0, frame1, to0, to1, share)
+    hazard[hole0 & hole1] = 1
+    return Between(to0, to1, share, hazard)
+
+
+def disagreement(frame0: Pixels, frame1: Pixels, to0: Pixels, to1: Pixels, mask: Pixels) -> Pixels:
+    """How far the two moved frames differ where both are mixed, as a hazard of 0 to 1."""
+    error = np.abs(warp(frame0, to0) - warp(frame1, to1)).mean(axis=2)
+    both = 2 * np.minimum(mask, 1 - mask)
+    return np.asarray(np.clip(error * both * np.float32(_HAZARD_ERROR), 0, 1), np.float32)
+
+
+def blended(frame0: Pixels, frame1: Pixels, found: Between) -> Pixels:
+    """The new frame as a picture of the same size."""
+    first, second = warp(frame0, found.to0), warp(frame1, found.to1)
+    return np.asarray(second + found.mask[:, :, None] * (first - second), np.float32)
 
 
 def warp(picture: Pixels, shift: Pixels) -> Pixels:

@@ -1,0 +1,189 @@
+"""The motion between two frames: found once, then asked for any time between them.
+
+Motion is looked for on encoded pictures reduced to a working size, by the model's graph `flow` or by the classical
+method; `between` gives, for one time, where each pixel of the new frame lies in both frames. The model's second graph
+does that, so that fifteen in-betweens share one flow.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from bipack.catalog import Located
+from bipack.errors import ModelRefused
+from bipack.imaging import classical_flow, color, nonfinite, shot_change
+from bipack.imaging.classical_flow import Between
+from bipack.imaging.frame import Frame, Pixels
+from bipack.imaging.plate import take
+from bipack.worker.session import Session, open_session
+
+FARTHEST = 0.15
+"""Longest motion that models learn, as a share of the picture's width; beyond it the hazard rises."""
+
+_CLASSICAL_SIDE = 960
+"""Longest side at which the classical method projects motion; its flow has no finer detail."""
+
+_UNTRUSTED = 0.35
+"""Reliability of the better frame below which a pixel is a hazard."""
+
+
+@dataclass(frozen=True, eq=False)
+class Look:
+    """One frame as motion is looked for in it."""
+
+    encoded: Pixels
+    """(height, width, 3), at the working size."""
+
+    full: tuple[int, int]
+    """Height and width of the picture itself."""
+
+    bad: int
+    """Pixels with NaN or infinities, which were filled from around."""
+
+
+def look_at(frame: Frame, layer: str, longest: int) -> Look:
+    """Reduce a frame's picture to `longest` pixels on its longer side. Raises ModelRefused where there is none."""
+    plate = take(frame, layer, 3)
+    height, width = plate.pixels.shape[:2]
+    clean, _, bad = nonfinite.hold_out(plate.pixels)
+    encoded = color.encode(clean, out=clean)
+    scale = longest / max(height, width)
+    if scale < 1:
+        size = max(1, round(width * scale)), max(1, round(height * scale))
+        encoded = np.asarray(cv2.resize(encoded, size, interpolation=cv2.INTER_AREA), np.float32)
+    return Look(np.ascontiguousarray(encoded), (height, width), bad)
+
+
+class Networks:
+    """The two open graphs of a slow-motion model."""
+
+    def __init__(self, located: Located, device: str = "auto", require_gpu: bool = False) -> None:
+        """Open both. Raises what `open_session` raises, and ModelRefused for a card without a synthesis graph."""
+        card = located.card
+        if card is None or card.kind != "interpolate" or "synthesis" not in card.graphs:
+            raise ModelRefused(f"Model {located.name!r} is no slow-motion model: its card names no synthesis graph.")
+        self.card = card
+        second = card.graphs["synthesis"]
+        with contextlib.ExitStack() as stack:
+            self._flow = stack.enter_context(open_session(located, device, require_gpu, "fp32"))
+            path = os.path.join(located.folder, second.file)
+            self._synthesis = stack.enter_context(
+                open_session(Located(f"{located.name} synthesis", path, None), device, require_gpu, "fp32")
+            )
+            if self._synthesis.sha256 != second.sha256:
+                raise ModelRefused(f"Model {located.name!r}: {second.file} is not the file that its card describes.")
+            self._open = stack.pop_all()
+        self.notices = [*self._flow.notices]
+        self.identity = f"{self._flow.sha256} {self._synthesis.sha256}"
+
+    @property
+    def flow_session(self) -> Session:
+        """The session of the first graph: its device and memory."""
+        return self._flow
+
+    def flow(self, planes: dict[str, Pixels], prior: Pixels, cancel: threading.Event | None) -> dict[str, Pixels]:
+        """`flow` (1, 4, H, W) and `reliability` (1, 2, H, W) of padded planes."""
+        return self._flow.run({**planes, "prior": prior}, cancel)
+
+    def between(
+        self, planes: dict[str, Pixels], found: dict[str, Pixels], time: float, cancel: threading.Event | None
+    ) -> dict[str, Pixels]:
+        """`to0`, `to1` (1, 2, H, W) and `mask` (1, 1, H, W) at `time`."""
+        moment = np.full((1, 1, 1, 1), time, np.float32)
+        return self._synthesis.run({**planes, **found, "time": moment}, cancel)
+
+    def close(self) -> None:
+        """Give the memory of both back."""
+        self._open.close()
+
+
+class PairMotion:
+    """What is known of one pair of frames."""
+
+    def __init__(self, first: Look, second: Look, networks: Networks | None, cancel: threading.Event | None) -> None:
+        """Find the motion once. Raises Cancelled, GpuOutOfMemory."""
+        height, width = first.encoded.shape[:2]
+        self.size: tuple[int, int] = (height, width)
+        self.full = first.full
+        self.bad = first.bad + second.bad
+        self._networks, self._cancel = networks, cancel
+        self._first, self._second = first.encoded, second.encoded
+        small = shot_change.thumbnail(first.encoded), shot_change.thumbnail(second.encoded)
+        self.is_cut = shot_change.is_cut(*small)
+        self.is_repeat = shot_change.is_repeat(*small)
+        self._prior = classical_flow.prior_of(self._first, self._second)
+        self._planes: dict[str, Pixels] = {}
+        self._found: dict[str, Pixels] = {}
+        if networks is None:
+            self._reduce()
+            return
+        multiple, least = networks.card.geometry.multiple, networks.card.geometry.minimum
+        self._planes = {
+            "frame0": _planes(self._first, multiple, least),
+            "frame1": _planes(self._second, multiple, least),
+        }
+        self._found = networks.flow(self._planes, _planes(self._prior, multiple, least), cancel)
+
+    def between(self, time: float) -> Between:
+        """Where the pixels at `time`, 0 to 1, lie in both frames; at the working size, in its pixels."""
+        if self._networks is None:
+            return self._far(classical_flow.between(self._first, self._second, self._prior, time), None)
+        height, width = self.size
+        result = self._networks.between(self._planes, self._found, time, self._cancel)
+        to0, to1 = (_pixels(result[name], height, width) for name in ("to0", "to1"))
+        mask = _pixels(result["mask"], height, width)[:, :, 0]
+        hazard = classical_flow.disagreement(self._first, self._second, to0, to1, mask)
+        trust = _pixels(self._found["reliability"], height, width)
+        return self._far(Between(to0, to1, mask, hazard), trust)
+
+    def _far(self, found: Between, trust: Pixels | None) -> Between:
+        """The same with a hazard that also knows of doubtful flow and of motion beyond the trained range."""
+        hazard = found.hazard
+        if trust is not None:
+            best = np.maximum(
+                classical_flow.warp(np.ascontiguousarray(trust[:, :, 0]), found.to0),
+                classical_flow.warp(np.ascontiguousarray(trust[:, :, 1]), found.to1),
+            )
+            hazard = np.maximum(hazard, np.clip(1 - best / np.float32(_UNTRUSTED), 0, 1))
+        length = np.linalg.norm(found.to1 - found.to0, axis=2) / (FARTHEST * self.size[1])
+        hazard = np.maximum(hazard, np.clip(4 * (length - 1), 0, 1))
+        return Between(found.to0, found.to1, found.mask, hazard.astype(np.float32))
+
+    def longest(self) -> float:
+        """Length of the motion that 99 of 100 pixels do not exceed, in pixels of the full picture."""
+        flow = self._found["flow"][0, :2] if self._found else self._prior.transpose(2, 0, 1)[:2]
+        lengths = np.linalg.norm(flow[:, ::4, ::4], axis=0)
+        return float(np.percentile(lengths, 99)) * float(self.full[1]) / float(self.size[1])
+
+    def _reduce(self) -> None:
+        """The classical method works in half the size where the picture is large: its flow is no finer than that."""
+        height, width = self.size
+        scale = _CLASSICAL_SIDE / max(height, width)
+        if scale >= 1:
+            return
+        size = max(1, round(width * scale)), max(1, round(height * scale))
+        ratio = np.array([size[0] / width, size[1] / height] * 2, np.float32)
+        self._first, self._second, prior = (
+            np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.float32)
+            for picture in (self._first, self._second, self._prior)
+        )
+        self._prior = prior * ratio
+        self.size = (size[1], size[0])
+
+
+def _planes(pixels: Pixels, multiple: int, least: int) -> Pixels:
+    """(height, width, channels) to (1, channels, height, width), continued by its edge to what the graph takes."""
+    height, width = pixels.shape[:2]
+    down, right = (max(least, side + -side % multiple) - side for side in (height, width))
+    padded = np.pad(pixels, ((0, down), (0, right), (0, 0)), mode="edge")
+    return np.ascontiguousarray(padded.transpose(2, 0, 1)[None], np.float32)
+
+
+def _pixels(planes: Pixels, height: int, width: int) -> Pixels:
+    return np.ascontiguousarray(planes[0, :, :height, :width].transpose(1, 2, 0))

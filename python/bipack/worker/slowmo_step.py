@@ -1,0 +1,372 @@
+"""Slow motion as a step: any time between any frames, with every channel of the plate.
+
+An output frame is a moment of the source (`retime`). At a source frame it is that frame, bit for bit. In between, the
+motion of the pair is found once and kept for all its in-betweens; the plate's own pixels are moved by it at full size
+(`weave`). A shutter averages moments as light. Nothing crosses a cut.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from bipack import messages, retime
+from bipack.card import Knob
+from bipack.catalog import Located
+from bipack.errors import Cancelled, CorruptInput, UsageError
+from bipack.frames import parse_frames
+from bipack.imaging import layers
+from bipack.imaging.classical_flow import Between
+from bipack.imaging.frame import Box, Frame, Part, Pixels
+from bipack.imaging.weave import MATTE, Found, Style, Weaver, hazard_layer, joined, motion_layers
+from bipack.retime import Moment
+from bipack.slowmo_knobs import HAZARD_CHANNEL, NAME, SLOWMO, TIMING_NAMES, VECTOR_CHANNELS
+from bipack.worker import slowmo_repeats
+from bipack.worker.model_step import aligned_matte
+from bipack.worker.slowmo_motion import Look, Networks, PairMotion, look_at
+from bipack.worker.step import StepControl, StepInput
+
+VERSION = "1"
+"""Goes into the key of every result; raised when a result changes."""
+
+_PAIRS_KEPT = 3
+_BLUR_STEP = 1.5
+"""Pixels of motion between two moments of a shutter, where their number is chosen by itself."""
+
+_SAMPLES = (5, 64)
+
+
+class SlowMoStep:
+    """Slow motion with a model, or with the classical method. See `worker.step.Step` and `Retimes`."""
+
+    def __init__(self, located: Located | None, device: str = "auto", require_gpu: bool = False) -> None:
+        """Open the model; None means that there is none. Raises what `open_session` raises."""
+        self._networks = Networks(located, device, require_gpu) if located is not None else None
+        self.name = located.name if located is not None else NAME
+        self.identity = f"slowmo {VERSION} {self._networks.identity if self._networks else 'classical'}"
+        self.frame_offsets: Sequence[int] = (0,)
+        self.knobs: Sequence[Knob] = SLOWMO
+        self.notices: Sequence[str] = self._networks.notices if self._networks else [
+            "No slow-motion model is installed: the classical optical flow does the work."
+        ]  # fmt: skip
+        self._pairs: OrderedDict[tuple[Any, ...], PairMotion] = OrderedDict()
+        self._looks: OrderedDict[tuple[Any, ...], Look] = OrderedDict()
+        self._told: set[str] = set()
+
+    # -- planning ------------------------------------------------------------------------------------------------------
+
+    def plan_moments(
+        self, request: messages.Render, source: tuple[int, int], notice: Callable[[str], None]
+    ) -> Mapping[int, Moment]:
+        """See `Retimes`."""
+        settings = request.settings
+        timing = retime.of(settings, *source)
+        shutter, vectors = retime.shutter_of(settings), _is_on(settings.get("vectors", False))
+        if source[0] == source[1]:
+            notice(f"There is one source frame, {source[0]}: nothing lies between frames, so it is held.")
+        if timing.outside:
+            notice(
+                f"{timing.outside} keys of the timing curve lie outside frames {source[0]}-{source[1]}; "
+                "there the first or the last frame is held."
+            )
+        beyond = sorted(set(request.frames) - set(timing.frames))
+        if beyond:
+            raise UsageError(
+                f"Frame {beyond[0]} is not part of the result, which has frames {timing.frames[0]}-{timing.frames[-1]}."
+            )
+        self._told.clear()
+        moments = {frame: timing.moment(frame, shutter, vectors) for frame in request.frames}
+        if str(settings.get("repeats", "keep")) == "smooth":
+            moments = slowmo_repeats.smoothed(moments, request, source, notice)
+        return moments
+
+    def key_knobs(self, knobs: Mapping[str, Any]) -> Mapping[str, Any]:
+        """See `Retimes`: the moment stands for the timing."""
+        return {name: value for name, value in knobs.items() if name not in TIMING_NAMES}
+
+    def extra_bytes(self, knobs: Mapping[str, Any]) -> int:
+        """See `Retimes`."""
+        return 2 * (len(VECTOR_CHANNELS) * bool(knobs["vectors"]) + bool(knobs["hazard"]))
+
+    # -- one frame -----------------------------------------------------------------------------------------------------
+
+    def process(self, given: StepInput, control: StepControl) -> Frame:
+        """Make the frame of one moment. Raises CorruptInput for frames that do not go together, Cancelled."""
+        if given.moment is None:
+            raise UsageError("Slow motion works on a sequence; it cannot be run on a frame by itself.")
+        if control.cancel.is_set():
+            raise Cancelled("Stopped on request; finished frames are kept.")
+        source, given = given, _of_one_window(given)
+        times = self._times(given, control)
+        held = self._held(given, times, control)
+        if held is not None:
+            result = _copy(source.frames[held])
+        else:
+            result = self._averaged(given, times, control)
+        self._add_layers(given, result, times, control)
+        control.progress(1.0)
+        return result
+
+    def _held(self, given: StepInput, times: Sequence[float], control: StepControl) -> int | None:
+        """The source frame that is the result as it stands; None where there is something to be found."""
+        if len(times) > 1:
+            return None
+        if float(times[0]).is_integer():
+            return int(times[0])
+        first = math.floor(times[0])
+        if given.hashes.get(first) is not None and given.hashes.get(first) == given.hashes.get(first + 1):
+            assert given.moment is not None
+            self._tell(control, _repeats(given.moment.base + first + 1))
+            return first
+        share = self._share(given, first, times[0] - first, self._pair(given, first, control), control)
+        return first + int(share) if share in (0.0, 1.0) else None
+
+    def _times(self, given: StepInput, control: StepControl) -> list[float]:
+        """The moments to average, in source frames from the base."""
+        moment = given.moment
+        assert moment is not None
+        if moment.opens == moment.closes:
+            return [moment.share]
+        count = int(given.knobs["samples"])
+        if count <= 0:
+            pairs = range(math.floor(moment.opens), math.ceil(moment.closes))
+            length = max(self._pair(given, first, control).longest() for first in pairs)
+            length *= (moment.closes - moment.opens) / len(pairs)
+            count = int(min(max(length / _BLUR_STEP, _SAMPLES[0]), _SAMPLES[1]))
+        slices = (np.arange(count) + 0.5) / count
+        return [float(moment.opens + share * (moment.closes - moment.opens)) for share in slices]
+
+    def _averaged(self, given: StepInput, times: Sequence[float], control: StepControl) -> Frame:
+        """The mean of the frames at `times`; one of them is simply made."""
+        summing = len(times) > 1
+        total: Frame | None = None
+        arrays: list[dict[str, Any]] = []
+        weaver: Weaver | None = None
+        centre = times[len(times) // 2]
+        woven_for: tuple[int, int] | None = None
+        for index, time in enumerate(times):
+            first = min(math.floor(time), max(given.frames) - 1)
+            pair = self._pair(given, first, control)
+            share = self._share(given, first, time - first, pair, control)
+            if weaver is None or woven_for != (first, first + 1):
+                weaver = self._weaver(given, first)
+                woven_for = (first, first + 1)
+            found = self._found(given, first, share, pair, control)
+            if not arrays:
+                arrays = weaver.empty(summing)
+            weaver.weave(found, arrays, 1 / len(times) if summing else None)
+            if time == centre:
+                total = weaver.frames[0 if share < 0.5 else 1]
+            control.progress((index + 1) / (len(times) + 1))
+            if control.cancel.is_set():
+                raise Cancelled("Stopped on request; finished frames are kept.")
+        assert total is not None and weaver is not None
+        return _finished(total, arrays, weaver, summing)
+
+    def _share(self, given: StepInput, first: int, share: float, pair: PairMotion, control: StepControl) -> float:
+        """Where between its two frames a moment really lies: across a cut the earlier one is held."""
+        assert given.moment is not None
+        number = given.moment.base + first + 1
+        cuts = str(given.knobs["cuts"])
+        listed = str(given.knobs["cut_frames"]).strip()
+        is_cut = bool(listed) and cuts != "ignore" and number in parse_frames(listed)
+        if cuts == "detect" and pair.is_cut:
+            is_cut = True
+            self._tell(control, f"The shot changes at frame {number}; frame {number - 1} is held until then.")
+        if pair.is_repeat and given.knobs["repeats"] == "keep":
+            self._tell(control, _repeats(number))
+        return float(math.floor(share)) if is_cut else share
+
+    def _found(self, given: StepInput, first: int, share: float, pair: PairMotion, control: StepControl) -> Found:
+        place = _place(given.frames[first], given.layer)
+        if share in (0.0, 1.0):
+            return Found(_still(share), share, place, pair.full)
+        if pair.bad:
+            self._tell(
+                control, "NaN or infinite pixels were kept out of the in-betweens; frames of the source keep them."
+            )
+        if given.mattes and given.knobs["matte_use"] == "split":
+            inner, outer = (self._pair(given, first, control, which) for which in ("inside", "outside"))
+            return Found(inner.between(share), share, place, pair.full, outer.between(share))
+        return Found(pair.between(share), share, place, pair.full)
+
+    def _weaver(self, given: StepInput, first: int) -> Weaver:
+        one, other = given.frames[first], given.frames[first + 1]
+        if given.mattes:
+            one, other = (_with_matte(given, offset) for offset in (first, first + 1))
+        knobs = given.knobs
+        style = Style(bool(knobs["premultiplied"]), str(knobs["fallback"]), knobs["matte_use"] == "protect")
+        return Weaver(one, other, style)
+
+    def _add_layers(self, given: StepInput, result: Frame, times: Sequence[float], control: StepControl) -> None:
+        """The layers that are not the plate's: motion and hazard, at the middle of the shutter."""
+        knobs, moment = given.knobs, given.moment
+        assert moment is not None
+        if not (knobs["vectors"] or knobs["hazard"]):
+            return
+        part = result.parts[layers.find(result, given.layer, 3)[0]]
+        if len(given.frames) == 1:
+            names = [*VECTOR_CHANNELS] * bool(knobs["vectors"]) + [HAZARD_CHANNEL] * bool(knobs["hazard"])
+            shape = part.data_window.height, part.data_window.width
+            part.channels.update({name: np.zeros(shape, np.float16) for name in names})
+            return
+        first = min(math.floor(moment.share), max(given.frames) - 1)
+        first = max(first, min(given.frames))
+        pair = self._pair(given, first, control)
+        share = self._share(given, first, moment.share - first, pair, control)
+        place = _place(given.frames[first], given.layer)
+        held = share != moment.share - first
+        between = _still(share) if held else pair.between(share)
+        found = Found(between, share, place, pair.full)
+        if knobs["vectors"]:
+            part.channels.update(motion_layers(found, part, moment.on, moment.back))
+        if knobs["hazard"]:
+            calm = Found(_still(share), share, place, pair.full)
+            part.channels.update(hazard_layer(calm if share in (0.0, 1.0) else found, part))
+
+    # -- what is kept --------------------------------------------------------------------------------------------------
+
+    def _pair(self, given: StepInput, first: int, control: StepControl, which: str = "") -> PairMotion:
+        """The motion from frame `first` to the next, found now or before; `which` side of the matte, if any."""
+        offsets = (first, first + 1)
+        method = self._networks_for(str(given.knobs["method"]))
+        size = int(given.knobs["flow_size"])
+        key: tuple[Any, ...] = (*(given.hashes.get(offset, id(given.frames[offset])) for offset in offsets), size)
+        key += (given.layer, method is None, _place(given.frames[first], given.layer))
+        key += (which, *(id(given.mattes[offset]) for offset in offsets if which))
+        if key not in self._pairs:
+            looks = [self._look(given, offset, size) for offset in offsets]
+            if which:
+                looks = [_hidden(look, given, offset, which) for look, offset in zip(looks, offsets, strict=True)]
+            self._pairs[key] = PairMotion(looks[0], looks[1], method, control.cancel)
+            while len(self._pairs) > _PAIRS_KEPT:
+                self._pairs.popitem(last=False)
+        self._pairs.move_to_end(key)
+        return self._pairs[key]
+
+    def _look(self, given: StepInput, offset: int, size: int) -> Look:
+        window = _place(given.frames[offset], given.layer)
+        key = given.hashes.get(offset, id(given.frames[offset])), size, given.layer, window
+        if key not in self._looks:
+            self._looks[key] = look_at(given.frames[offset], given.layer, size)
+            while len(self._looks) > 2:
+                self._looks.popitem(last=False)
+        return self._looks[key]
+
+    def _networks_for(self, method: str) -> Networks | None:
+        if method == "model" and self._networks is None:
+            raise UsageError("method is model, and no slow-motion model is installed. Install one, or choose auto.")
+        return None if method == "classical" else self._networks
+
+    def _tell(self, control: StepControl, text: str) -> None:
+        """Say a thing once in a run."""
+        if text not in self._told:
+            self._told.add(text)
+            control.notice(text)
+
+    def close(self) -> None:
+        """Give the model's memory back."""
+        self._pairs.clear()
+        self._looks.clear()
+        if self._networks is not None:
+            self._networks.close()
+
+
+# -- helpers ---------------------------------------------------------------------------------------------------------
+
+
+def _is_on(value: Any) -> bool:
+    return str(value).strip().lower() in ("1", "1.0", "true", "yes", "on")
+
+
+def _repeats(number: int) -> str:
+    return f"Frame {number} repeats frame {number - 1}; it stands still there."
+
+
+def _copy(frame: Frame) -> Frame:
+    """The same pixels; attributes and lists of channels of its own, since the writer adds to them."""
+    parts = [
+        dataclasses.replace(part, channels=dict(part.channels), attributes=dict(part.attributes))
+        for part in frame.parts
+    ]
+    return dataclasses.replace(frame, parts=parts)
+
+
+def _finished(frame: Frame, arrays: list[dict[str, Any]], weaver: Weaver, summing: bool) -> Frame:
+    parts = []
+    for part, channels in zip(frame.parts, arrays, strict=True):
+        if summing:
+            channels = {
+                name: weaver.stored(values, part, name) if values.dtype != part.channels[name].dtype else values
+                for name, values in channels.items()
+            }
+        parts.append(Part(channels, part.data_window, part.display_window, dict(part.attributes), {}, part.perceptual))
+    return dataclasses.replace(frame, parts=parts)
+
+
+def _still(share: float) -> Between:
+    """No motion: one of the two frames as it is."""
+    zero = np.zeros((1, 1, 2), np.float32)
+    return Between(zero, zero, np.full((1, 1), 1 - share, np.float32), np.zeros((1, 1), np.float32))
+
+
+def _place(frame: Frame, layer: str) -> Box:
+    return frame.parts[layers.find(frame, layer, 3)[0]].data_window
+
+
+def _of_one_window(given: StepInput) -> StepInput:
+    """The same with all frames on one data window. Raises CorruptInput where their formats differ."""
+    offsets = sorted(given.frames)
+    if len(offsets) == 1:
+        return given
+    formats = [_format(given.frames[offset], given.layer) for offset in offsets]
+    for offset, found in zip(offsets, formats, strict=True):
+        if found != formats[0]:
+            assert given.moment is not None
+            numbers = [given.moment.numbers[which] for which in (offsets[0], offset)]
+            sizes = [f"{window.width}x{window.height}" for window in (formats[0], found)]
+            raise CorruptInput(
+                f"Source frame {numbers[0]} is {sizes[0]} pixels and frame {numbers[1]} is {sizes[1]}; nothing can "
+                "be found between two sizes. Reformat the shot to one."
+            )
+    frames = joined([given.frames[offset] for offset in offsets])
+    return dataclasses.replace(given, frames=dict(zip(offsets, frames, strict=True)))
+
+
+def _format(frame: Frame, layer: str) -> Box:
+    return frame.parts[layers.find(frame, layer, 3)[0]].display_window
+
+
+def _matte_of(given: StepInput, offset: int) -> Pixels:
+    """The matte of a source frame at its picture's pixels, 0 to 1."""
+    from bipack.imaging.plate import take
+
+    frame = given.frames[offset]
+    alone = StepInput(given.frame, {0: frame}, given.mattes[offset], layer=given.layer)
+    return np.clip(aligned_matte(alone, take(frame, given.layer, 3)), 0, 1).astype(np.float32)
+
+
+def _with_matte(given: StepInput, offset: int) -> Frame:
+    frame = _copy(given.frames[offset])
+    frame.parts[layers.find(frame, given.layer, 3)[0]].channels[MATTE] = _matte_of(given, offset)
+    return frame
+
+
+def _hidden(look: Look, given: StepInput, offset: int, which: str) -> Look:
+    """The look with one side of the matte filled from the other, so that its motion is not seen."""
+    import cv2
+
+    from bipack.imaging.smooth_fill import smooth_fill
+
+    height, width = look.encoded.shape[:2]
+    matte = _matte_of(given, offset)
+    small = np.asarray(cv2.resize(matte, (width, height), interpolation=cv2.INTER_AREA))
+    hole = small < 0.5 if which == "inside" else small >= 0.5
+    if hole.all() or not hole.any():
+        return look
+    return dataclasses.replace(look, encoded=smooth_fill(look.encoded, ~hole))

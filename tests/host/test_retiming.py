@@ -1,0 +1,109 @@
+"""Slow motion in Nuke: frames of the node are times of the plate, from the knobs to the cooked files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bipack.imaging.image_io import read_frame, write_frame
+from host_scene import Scene
+from plates import plate as plate_frame
+
+
+@pytest.fixture
+def no_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BIPACK_MODEL_PATH", str(tmp_path / "none"))
+
+
+def slow_motion(scene: Scene, plate: Any, by: str = "factor", matte: Any = None, **values: Any) -> Any:
+    node = scene.bipack(plate, "classical", matte, gizmo="BipackSlowMo")
+    node["timing_by"].setValue(by)
+    for name, value in values.items():
+        node[name].setValue(value)
+    return node
+
+
+def stored(node: Any, frame: int) -> np.ndarray:
+    path = str(node.node("Cooked")["file"].value()) % frame
+    return read_frame(path).parts[0].channels["G"]
+
+
+def test_cook_range_makes_the_whole_result_and_keys_are_the_plate(gui: Scene, no_models: None) -> None:
+    node = slow_motion(gui, gui.plate(), slow_factor=3)
+    gui.press(node, "cook_range")
+    assert gui.session.messages == []
+    assert node["retimed"].value() == "1001-1007 (7 frames) from 1001-1003"
+    assert node["status"].value() == "fresh: 1001-1007"
+    assert (node.node("Cooked")["first"].value(), node.node("Cooked")["last"].value()) == (1001, 1007)
+    for frame, source in ((1001, 1001), (1004, 1002), (1007, 1003)):
+        np.testing.assert_array_equal(stored(node, frame), plate_frame(seed=source).parts[0].channels["G"])
+    assert not np.array_equal(stored(node, 1002), stored(node, 1001))
+
+
+def test_a_curve_on_the_knob_runs_back_and_freezes(gui: Scene, no_models: None) -> None:
+    node = slow_motion(gui, gui.plate(), by="curve")
+    curve = node["timing"]
+    curve.clearAnimated()
+    curve.setAnimated()
+    for frame, time in ((1001, 1003.0), (1002, 1001.0), (1003, 1001.0)):
+        curve.setValueAt(time, frame)
+    gui.press(node, "cook_range")
+    assert gui.session.messages == []
+    for frame, source in ((1001, 1003), (1002, 1001), (1003, 1001)):
+        np.testing.assert_array_equal(stored(node, frame), plate_frame(seed=source).parts[0].channels["G"])
+
+
+def test_another_timing_is_stale_and_a_plate_frame_rendered_again_touches_its_own(gui: Scene, no_models: None) -> None:
+    plate = gui.plate()
+    node = slow_motion(gui, plate, slow_factor=2)
+    gui.press(node, "cook_range")
+    pattern = str(plate["file"].value())
+    write_frame(pattern % 1003, plate_frame(seed=7))
+    gui.press(node, "check")
+    assert "fresh: 1001-1003" in node["status"].value()
+    assert "stale: 1004-1005" in node["status"].value()
+    node["slow_factor"].setValue(4)
+    gui.press(node, "check")
+    assert "stale" in node["status"].value() and "timing changed" in node["status"].value()
+
+
+def test_what_is_above_is_needed_on_plate_frames_and_the_ends_are_held(terminal: Scene, no_models: None) -> None:
+    first = slow_motion(terminal, terminal.plate(), slow_factor=2)
+    second = slow_motion(terminal, first, slow_factor=4, use_plate_range=False, first=1001, last=1003)
+    running = terminal.host("running")
+    needs = terminal.host("graph").needs(terminal.write(second), [1001, 1006, 2000], running.window_of)
+    assert [(need.node.name, need.frames) for need in needs] == [
+        (first.name(), (1001, 1002, 1003)),
+        (second.name(), (1001, 1006, 1009)),
+    ]
+
+
+def test_a_part_of_the_plate_in_percent_backwards(terminal: Scene, no_models: None) -> None:
+    node = slow_motion(terminal, terminal.plate(), "speed", speed=-50, use_plate_range=False, first=1001, last=1002)
+    terminal.press(node, "cook_range")
+    for frame, source in ((1001, 1002), (1003, 1001)):
+        np.testing.assert_array_equal(stored(node, frame), plate_frame(seed=source).parts[0].channels["G"])
+
+
+def test_a_matte_is_rendered_for_both_plate_frames(gui: Scene, no_models: None) -> None:
+    plate = gui.plate()
+    matte = gui.nuke.nodes.Expression(expr3="x < 30", inputs=[plate])
+    node = slow_motion(gui, plate, matte=matte, slow_factor=2)
+    gui.host("knobs").load_model(gui.host("node").BipackNode(node))
+    node["card_matte_use"].setValue("protect")
+    gui.press(node, "cook_range")
+    assert gui.session.messages == []
+    before = [plate_frame(seed=seed).parts[0].channels["G"].astype(np.float32) for seed in (1001, 1002)]
+    mixed = stored(node, 1002).astype(np.float32)[:, :20]
+    np.testing.assert_allclose(mixed, 0.5 * (before[0] + before[1])[:, :20], rtol=2e-3, atol=1e-3)
+
+
+def test_knobs_that_make_no_sense_are_one_sentence(terminal: Scene, no_models: None) -> None:
+    from bipack.errors import UsageError
+
+    node = slow_motion(terminal, terminal.plate(), "speed", speed=0)
+    with pytest.raises(UsageError, match="speed is 0"):
+        terminal.press(node, "cook_range")

@@ -1,0 +1,91 @@
+"""Shots that move in a known way, and a slow-motion model of a few nodes, for tests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+import graphs
+from bipack import card as cards
+from bipack.card import Geometry, GraphFile, ModelCard, Port, Training
+from bipack.imaging.frame import Box, Frame, Part
+from bipack.imaging.image_io import write_frame
+
+WIDTH, HEIGHT = 96, 64
+
+
+def texture(seed: int = 1, width: int = 400, height: int = 120) -> np.ndarray:
+    """Scene-linear RGB that repeats nowhere."""
+    cells = np.random.default_rng(seed).random((height // 8, width // 8, 3)).astype(np.float32)
+    return cv2.resize(cells, (width, height), interpolation=cv2.INTER_CUBIC) * 0.8 + 0.05
+
+
+def picture(at: float, seed: int = 1, width: int = WIDTH, height: int = HEIGHT) -> np.ndarray:
+    """The window of the texture whose left edge is `at`: what is shown moves left as `at` grows."""
+    centre = (at + (width - 1) / 2 + 40, 56.0)
+    return cv2.getRectSubPix(texture(seed), (width, height), centre)
+
+
+def frame(at: float, seed: int = 1, width: int = WIDTH, height: int = HEIGHT, alpha: bool = True) -> Frame:
+    """`picture` as half EXR with alpha, ids and depth, of which depth moves with the picture."""
+    pixels = picture(at, seed, width, height)
+    channels = {name: pixels[:, :, index].astype(np.float16) for index, name in enumerate("RGB")}
+    if alpha:
+        channels["A"] = (pixels[:, :, 0] > 0.4).astype(np.float16)
+    channels["depth.Z"] = np.where(pixels[:, :, 1] > 0.45, 2000.0, 100.0).astype(np.float32)
+    channels["id.X"] = np.where(pixels[:, :, 1] > 0.45, 4_000_000_001, 7).astype(np.uint32)
+    window = Box.of_size(width, height)
+    return Frame([Part(channels, window, window, {"owner": "tests"})])
+
+
+def write_shot(folder: Path, places: list[float], first: int = 1001, **options: int) -> str:
+    """One frame for each place of the window; returns the pattern."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, at in enumerate(places, start=first):
+        write_frame(str(folder / f"shot.{number}.exr"), frame(at, **options))
+    return str(folder / "shot.%04d.exr")
+
+
+def install_slowmo(folder: Path) -> Path:
+    """A model that believes the classical flow at `folder`: synthesis scales it by the time. Needs sizes of 16."""
+    folder.mkdir(parents=True, exist_ok=True)
+    plane, flow, pair = (1, 3, "H", "W"), (1, 4, "H", "W"), (1, 2, "H", "W")
+    b = graphs.Builder()
+    zero = b.op("Mul", b.op("Add", "frame0", "frame1"), b.const(0.0))
+    trust = b.op("Add", b.op("Slice", zero, b.ints([0]), b.ints([2]), b.ints([1])), b.const(1.0))
+    first = b.model(
+        [b.op("Identity", "prior"), trust],
+        [("frame0", plane), ("frame1", plane), ("prior", flow)],
+        (1, "C", "H", "W"),
+        names=("flow", "reliability"),
+    )
+    b = graphs.Builder()
+    motion = b.op("Slice", "flow", b.ints([0]), b.ints([2]), b.ints([1]))
+    back = b.op("Neg", b.op("Mul", motion, "time"))
+    on = b.op("Add", motion, back)
+    rest = b.op("Mul", b.op("Add", b.op("Add", "frame0", "frame1"), b.const(0.0)), b.const(0.0))
+    half = b.op("Add", b.op("Slice", rest, b.ints([0]), b.ints([1]), b.ints([1])), b.const(1.0))
+    trusted = b.op("Slice", "reliability", b.ints([0]), b.ints([1]), b.ints([1]))
+    mask = b.op("Mul", b.op("Mul", half, trusted), b.op("Sub", b.const(1.0), "time"))
+    inputs = [("frame0", plane), ("frame1", plane), ("flow", flow), ("reliability", pair), ("time", (1, 1, 1, 1))]
+    second = b.model([back, on, mask], inputs, (1, "C", "H", "W"), names=("to0", "to1", "mask"))
+    paths = [graphs.save(model, folder / name) for model, name in ((first, "flow.onnx"), (second, "synthesis.onnx"))]
+    card = ModelCard(
+        name=folder.name,
+        title="Slow motion for tests",
+        version="1.0.0",
+        purpose="For tests.",
+        file="flow.onnx",
+        sha256=cards.file_sha256(paths[0]),
+        graphs={"synthesis": GraphFile("synthesis.onnx", cards.file_sha256(paths[1]))},
+        kind="interpolate",
+        inputs=(Port("frame0", 3), Port("frame1", 3), Port("prior", 4, "flow")),
+        outputs=(Port("flow", 4, "flow"), Port("reliability", 2, "matte")),
+        gizmo="BipackSlowMo",
+        geometry=Geometry("whole", 16, 32),
+        training=Training(),
+    )
+    cards.save(card, str(folder))
+    return folder

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
 from bipack import messages
 from bipack.errors import CorruptInput, UsageError
 from bipack.imaging import color
-from bipack.imaging.frame import Frame
+from bipack.imaging.frame import Box, Frame
 from bipack.imaging.image_io import read_frame, write_frame
 from bipack.imaging.plate import take
 from bipack.inpaint_knobs import MADE, SOURCE_CHANNEL
@@ -198,6 +200,39 @@ def test_nan_under_the_matte_is_gone_and_beside_it_stays(model: str, tmp_path: P
     assert np.isinf(green[2, 3])
     assert np.isfinite(green[scene.mattes[1003] > 0]).all()
     assert error_in(results[1003], scene, 1003) < 1e-3
+
+
+def test_frames_with_other_data_windows_lend_at_the_right_place(model: str, tmp_path: Path) -> None:
+    scene = write_scene(tmp_path / "shot", count=5, thing=(40.0, 0.0))
+    for number in (1001, 1002, 1004, 1005):
+        frame = read_frame(scene.plate % number)
+        part = frame.parts[0]
+        window = part.data_window
+        smaller = Box(window.xmin + 7, window.ymin + 4, window.xmax - 3, window.ymax - 9)
+        cut = {name: np.ascontiguousarray(pixels[4:-9, 7:-3]) for name, pixels in part.channels.items()}
+        write_frame(scene.plate % number, Frame([replace(part, channels=cut, data_window=smaller)]))
+    results, _ = cook(model, scene, tmp_path, (1003,))
+    hole = scene.mattes[1003] > 0
+    stored = np.float16(scene.truth[1003])
+    np.testing.assert_array_equal(results[1003].parts[0].channels["G"][hole], stored[hole][:, 1])
+
+
+def test_eight_bit_files_are_filled_and_get_no_source_channel(model: str, tmp_path: Path) -> None:
+    scene = write_scene(tmp_path / "shot", count=5, thing=(40.0, 0.0))
+    for number, linear in scene.truth.items():
+        coded = np.where(scene.mattes[number][..., None] > 0, np.float32(1), color.linear_to_srgb(linear))
+        cv2.imwrite(str(tmp_path / f"plate.{number}.png"), np.round(coded[..., ::-1] * 255).clip(0, 255))
+        cv2.imwrite(str(tmp_path / f"matte.{number}.png"), scene.mattes[number] * 255)
+    request = messages.Render(
+        "job", model, str(tmp_path / "plate.%04d.png"), str(tmp_path / "out.%04d.png"), (1003,),
+        str(tmp_path / "matte.%04d.png"), {"grain": "off"}, device="cpu",
+    )  # fmt: skip
+    step = open_step(request)
+    run_sequence(request, step, lambda message: None, threading.Event())
+    step.close()
+    result = cv2.imread(str(tmp_path / "out.1003.png"))[..., ::-1].astype(int)
+    expected = np.round(color.linear_to_srgb(scene.truth[1003]) * 255)
+    assert np.abs(result - expected)[scene.mattes[1003] > 0].max() <= 1
 
 
 def test_a_frame_without_a_matte_does_not_lend(model: str, tmp_path: Path) -> None:

@@ -31,8 +31,12 @@ class Hole:
     covered: Mask
     """Where the background is not seen."""
 
-    weight: Pixels
-    """How much of the fill is laid in, (height, width): 1 where it is covered, down to 0 over the feather."""
+    corner: tuple[int, int]
+    """(left, top) of the part that has weight."""
+
+    faded: Pixels
+    """How much of the fill is laid in, in the part that begins at `corner`: 1 where it is covered, down to 0 over the
+    feather. Frames are many, and their holes are small."""
 
     boxes: tuple[Box, ...]
     """Boxes with margin; together they hold every weight above 0."""
@@ -47,13 +51,29 @@ class Hole:
         """True where no pixel of the background is left."""
         return bool(self.boxes) and bool(self.covered.all())
 
+    @property
+    def weight(self) -> Pixels:
+        """How much of the fill is laid in, (height, width of the frame); made anew every time."""
+        return self.weight_in((0, 0, self.covered.shape[1], self.covered.shape[0]))
+
+    def weight_in(self, box: Box) -> Pixels:
+        """The same for the pixels of `box`."""
+        found = np.zeros((box[3] - box[1], box[2] - box[0]), np.float32)
+        (left, top), (height, width) = self.corner, self.faded.shape
+        first_x, last_x = max(box[0], left), min(box[2], left + width)
+        first_y, last_y = max(box[1], top), min(box[3], top + height)
+        if first_x < last_x and first_y < last_y:
+            part = self.faded[first_y - top : last_y - top, first_x - left : last_x - left]
+            found[first_y - box[1] : last_y - box[1], first_x - box[0] : last_x - box[0]] = part
+        return found
+
 
 def of_matte(matte: Pixels, grow: float = 0.0, feather: float = 0.0) -> Hole:
     """The hole of a finite matte (height, width), made wider by `grow` pixels and faded over `feather` beyond that."""
     marked = matte > LEAST
-    covered, weight = np.zeros(matte.shape, bool), np.zeros(matte.shape, np.float32)
+    covered = np.zeros(matte.shape, bool)
     if not marked.any():
-        return Hole(covered, weight, ())
+        return Hole(covered, (0, 0), np.zeros((0, 0), np.float32), ())
     rows, columns = np.nonzero(marked)
     reach = int(np.ceil(grow + feather)) + 2
     top, bottom = max(0, int(rows.min()) - reach), int(rows.max()) + 1 + reach
@@ -61,9 +81,9 @@ def of_matte(matte: Pixels, grow: float = 0.0, feather: float = 0.0) -> Hole:
     area = slice(top, bottom), slice(left, right)
     away = cv2.distanceTransform((~marked[area]).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     covered[area] = marked[area] | (away <= grow)
-    weight[area] = np.clip(1.0 - (away - grow) / (feather + 1.0), 0.0, 1.0)
-    weight[covered] = 1.0
-    return Hole(covered, weight, _boxes(weight[area] > 0.0, left, top, matte.shape))
+    weight = np.asarray(np.clip(1.0 - (away - grow) / (feather + 1.0), 0.0, 1.0), np.float32)
+    weight[covered[area]] = 1.0
+    return Hole(covered, (left, top), weight, _boxes(weight > 0.0, left, top, matte.shape))
 
 
 def _boxes(marked: Mask, left: int, top: int, shape: tuple[int, ...]) -> tuple[Box, ...]:

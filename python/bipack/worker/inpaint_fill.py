@@ -180,6 +180,6 @@ def _area(box: Box) -> tuple[slice, slice]:
 def _patch(here: Shown, box: Box) -> Patch:
     area = _area(box)
     pixels = np.ascontiguousarray(here.pixels[area])
-    missing = here.hole.weight[area] > 0.0
+    missing = here.hole.weight_in(box) > 0.0
     source = np.full(missing.shape, here.number, np.float32)
     return Patch(box, pixels, missing.copy(), here.free[area] & ~missing, source)

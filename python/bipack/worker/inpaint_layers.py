@@ -51,7 +51,7 @@ def _filled_channel(frame: Frame, number: int, name: str, here: Shown, filled: S
         left, top, right, bottom = one.patch.box
         area = slice(top, bottom), slice(left, right)
         values = _floats(stored[area], name, frame)
-        weight = here.hole.weight[area]
+        weight = here.hole.weight_in(one.patch.box)
         known = ~here.hole.covered[area] & (np.isfinite(values) if values.dtype.kind == "f" else True)
         found, have = values.copy(), known & (weight == 0.0)
         for loan in one.loans:

@@ -82,9 +82,10 @@ def shown(number: int, frame: Frame, matte: Frame, layer: str, target: Part, kno
 class Shot:
     """Keeps frames that were looked at, for the next frames of the shot will look at them as well."""
 
-    def __init__(self, most: int = 48) -> None:
+    def __init__(self) -> None:
         self._kept: OrderedDict[tuple[Any, ...], Shown] = OrderedDict()
-        self._most = most
+        self.most = 2
+        """How many frames are kept."""
 
     def clear(self) -> None:
         """Forget all."""
@@ -108,7 +109,7 @@ class Shot:
         if key not in self._kept:
             self._kept[key] = shown(number, frame, matte, given.layer, plate, given.knobs)
         self._kept.move_to_end(key)
-        while len(self._kept) > self._most:
+        while len(self._kept) > self.most:
             self._kept.popitem(last=False)
         return self._kept[key]
 

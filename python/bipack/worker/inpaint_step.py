@@ -86,6 +86,7 @@ class InpaintStep:
         neighbours, keys = lenders(frame, knobs, self._frames)
         span = 2 * int(knobs["range"]) * max(1, int(knobs["step"])) + 1
         self.kept_files = 2 * (span + len(keys))
+        self._shot.most = span + len(keys)
         files = {}
         for number in (*neighbours, *keys):
             if number != frame and os.path.isfile(matte.path(number)):
@@ -172,7 +173,7 @@ def _laid_in(here: Shown, plate: Plate, filled: Sequence[Filled], source: NDArra
     for one in filled:
         left, top, right, bottom = one.patch.box
         area = slice(top, bottom), slice(left, right)
-        weight = (here.hole.weight[area] * np.float32(mix))[..., np.newaxis]
+        weight = (here.hole.weight_in(one.patch.box) * np.float32(mix))[..., np.newaxis]
         mixed = clean[area] + weight * (one.patch.pixels - clean[area])
         np.copyto(mixed, one.patch.pixels, where=weight >= 1.0)
         if bad is not None:

@@ -193,6 +193,14 @@ def test_a_guided_alpha_is_nearer_to_the_truth_than_a_resized_one(double: str) -
     assert made.parts[0].channels["A"].min() >= 0 and made.parts[0].channels["A"].max() <= 1
 
 
+def test_brightness_that_has_nothing_to_do_with_alpha_is_not_followed(double: str) -> None:
+    random = np.random.default_rng(3).random((48, 48), dtype=np.float32)
+    truth = disc(96)
+    source = picture({**dict.fromkeys("RGB", random), "A": truth.reshape(48, 2, 48, 2).mean(axis=(1, 3))})
+    made, plain = (enlarge(double, source, alpha=way)[0].parts[0].channels["A"] - truth for way in ("guided", "resize"))
+    assert np.sqrt(np.mean(made**2)) < 1.02 * np.sqrt(np.mean(plain**2))
+
+
 def test_alpha_by_the_model_is_what_the_model_makes_of_a_grey_picture(double: str) -> None:
     alpha = disc(24)
     source = picture({**dict.fromkeys("RGB", np.full((24, 24), 0.5)), "A": alpha})

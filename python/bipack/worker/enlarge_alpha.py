@@ -27,6 +27,9 @@ _RADIUS = 2
 _FLAT = 0.02
 """Contrast, encoded, below which brightness is taken to say nothing."""
 
+_TRUST_FROM = 0.8
+"""Share of alpha's variation that brightness must explain before it is listened to at all."""
+
 Feeds = Callable[[slice, slice], Mapping[str, Pixels]]
 
 
@@ -110,7 +113,7 @@ def _guided(
 ) -> Iterator[tuple[int, Pixels]]:
     """The exact resize, and what the enlarged guide knows beyond it."""
     slope, offset = _relation(guide, alpha)
-    terms = np.stack([slope, offset, slope * guide + offset], axis=-1)
+    terms = np.stack([slope, offset, slope * guide + offset, _doubt(alpha)], axis=-1)
     part = result.parts[plate.part]
     plain = resample.resized_rows(alpha, shape[1], shape[0], "cubic", spans)
     told = _aligned(resample.resized_rows(terms, shape[1], shape[0], "linear", spans), shape[0])
@@ -120,7 +123,8 @@ def _guided(
         light = np.stack([transfer.to_float(s, n, result.transfer) for s, n in zip(stored, plate.names)], axis=-1)
         bright = _brightness(np.nan_to_num(light, nan=0.0, posinf=0.0, neginf=0.0))
         fine = told(first, last)
-        yield first, rows + (fine[..., 0] * bright + fine[..., 1] - fine[..., 2])
+        doubt = fine[..., 3]
+        yield first, rows + np.clip(fine[..., 0] * bright + fine[..., 1] - fine[..., 2], -doubt, doubt)
 
 
 def _aligned(bands: Iterator[tuple[int, Pixels]], height: int) -> Callable[[int, int], Pixels]:
@@ -148,8 +152,18 @@ def _relation(guide: Pixels, alpha: Pixels) -> tuple[Pixels, Pixels]:
     mean_guide, mean_alpha = _mean(guide), _mean(alpha)
     together = _mean(guide * alpha) - mean_guide * mean_alpha
     spread = np.maximum(_mean(guide * guide) - mean_guide * mean_guide, 0)
-    slope = np.asarray(together / (spread + np.float32(_FLAT**2)), np.float32)
+    own = np.maximum(_mean(alpha * alpha) - mean_alpha * mean_alpha, 0)
+    # How much of alpha the guide explains: where that is not nearly all, it speaks of something else.
+    explained = together**2 / np.maximum(spread * own, 1e-12)
+    trust = np.clip((explained - _TRUST_FROM) / (1 - _TRUST_FROM), 0, 1)
+    slope = np.asarray(trust * together / (spread + np.float32(_FLAT**2)), np.float32)
     return _mean(slope), _mean(mean_alpha - slope * mean_guide)
+
+
+def _doubt(alpha: Pixels) -> Pixels:
+    """How far alpha may be from its exact resize: where it bends, and nowhere on an even ramp."""
+    bend = np.abs(alpha - cv2.blur(alpha, (3, 3), borderType=cv2.BORDER_REPLICATE))
+    return np.asarray(cv2.dilate(bend, np.ones((3, 3), np.uint8), borderType=cv2.BORDER_REPLICATE), np.float32)
 
 
 def _mean(plane: Pixels) -> Pixels:

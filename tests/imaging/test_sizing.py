@@ -73,6 +73,16 @@ def test_a_light_of_50000_to_1_does_not_ring(width: int) -> None:
     assert made.min() >= 0.17
 
 
+def test_a_soft_edge_before_a_light_is_no_excuse_to_ring() -> None:
+    """The light lies two pixels away, at the end of the kernel; the pixel between them is nearly ordinary."""
+    plane = np.full((16, 32), 0.18, np.float32)
+    plane[:, 14] = 2.0
+    plane[:, 15:] = 9000.0
+    for width in (44, 80, 23):
+        assert held(plane, width, 16).min() > 0.12
+        assert resample.resize(plane, width, 16).min() < -100
+
+
 def test_ordinary_pictures_are_resized_as_ever() -> None:
     plane = np.random.default_rng(0).random((40, 30), dtype=np.float32)
     np.testing.assert_array_equal(held(plane, 45, 61), resample.resize(plane, 45, 61))
@@ -94,6 +104,22 @@ def test_nan_and_inf_stay_in_their_places() -> None:
 
 
 # Back-projection ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("passes", [1, 4])
+def test_back_projection_rings_beside_no_light(passes: int) -> None:
+    rows, columns = np.mgrid[0:24, 0:24]
+    plate = np.where(np.hypot(rows - 12, columns - 11) < 5, 9000.0, 0.18).astype(np.float32)
+    plate[rows + columns == 30] = 2.0
+    noise = np.random.default_rng(0).uniform(0.8, 1.25, (48, 48)).astype(np.float32)
+    result = Enlarged(24, 24, 1, 2)
+    result.store(slice(0, 48), slice(0, 48), (plate.repeat(2, 0).repeat(2, 1) * noise)[..., None])
+    result.back_project(plate[..., None], passes)
+    _, block = next(iter(result.bands()))
+    assert block.max() <= 9000 * 1.02
+    assert block[plate.repeat(2, 0).repeat(2, 1) < 1].min() > -2.0
+    assert block[:8, :8].min() > 0
+    assert result.error(plate[..., None])[1] < 1e-3
 
 
 @pytest.mark.parametrize("passes", [1, 4])

@@ -6,7 +6,7 @@ waits here in float32, a plane a channel, and is worked on in bands of rows.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -15,6 +15,9 @@ from bipack.imaging.frame import Pixels
 from bipack.imaging.resample import Spans
 
 _BAND_SAMPLES = 1 << 22
+_SMALLEST = np.float32(1e-12)
+_TIGHT = 0.014
+"""Freedom beside lights: that of the models themselves."""
 
 
 class Enlarged:
@@ -48,17 +51,32 @@ class Enlarged:
         return float(difference.mean()), float(difference.max())
 
     def back_project(self, plate: Pixels, passes: int) -> None:
-        """Bring the result to the plate: what is missing is spread smoothly, at last pixel by pixel.
+        """Bring the result to the plate, within the range of the plate pixels around: nothing starts to ring.
 
-        Spread by the linear kernel, which has no lobes that could ring; the last pass makes the averages exact.
+        What is missing is first spread by the linear kernel, which has no lobes; at last each block is moved towards
+        the bound that it needs until its average is exact.
         """
-        for number in range(passes):
-            missing = self.missing(plate)
-            kernel = "linear" if number < passes - 1 else "nearest"
-            for index, plane in enumerate(self._planes):
-                height, width = plane.shape
-                for first, rows in resample.resized_rows(missing[..., index], width, height, kernel):
+        for index, plane in enumerate(self._planes):
+            wanted = np.ascontiguousarray(plate[..., index])
+            lowest, highest = held_resize.extremes(wanted, [1, 1])
+            strongest = np.maximum(highest, -lowest)
+            lower, upper = held_resize.bounds(lowest, highest, strongest, highest - lowest, _TIGHT)
+            for _ in range(passes - 1):
+                missing = wanted - _averaged(plane, self.scale)
+                for first, rows in resample.resized_rows(missing, plane.shape[1], plane.shape[0], "linear"):
                     plane[first : first + len(rows)] += rows
+                self._each_band(plane, _clip, lower, upper)
+            self._each_band(plane, _clip, lower, upper)
+            self._each_band(plane, _settle, lower, upper, wanted, _averaged(plane, self.scale))
+
+    def _each_band(self, plane: Pixels, work: Callable[..., None], *coarse: Pixels) -> None:
+        """Let `work` change `plane` in place, band by band, beside `coarse` planes with their pixels repeated."""
+        scale = self.scale
+        step = max(1, _BAND_SAMPLES // (plane.shape[1] * scale))
+        for first in range(0, coarse[0].shape[0], step):
+            rows = slice(first, first + step)
+            fine = [array[rows].repeat(scale, axis=0).repeat(scale, axis=1) for array in coarse]
+            work(plane[first * scale : (first + step) * scale], *fine)
 
     def resized_rows(self, height: int, width: int, spans: Spans) -> Iterator[tuple[int, Pixels]]:
         """(first row, rows) of the result at another size, from the top; each channel's plane is given up at the end.
@@ -68,6 +86,17 @@ class Enlarged:
         channels = [held_resize.resized_rows(plane, width, height, spans) for plane in self._planes]
         for found in zip(*channels, strict=True):
             yield found[0][0], np.stack([rows for _, rows in found], axis=-1)
+
+
+def _clip(band: Pixels, lower: Pixels, upper: Pixels) -> None:
+    np.clip(band, lower, upper, out=band)
+
+
+def _settle(band: Pixels, lower: Pixels, upper: Pixels, wanted: Pixels, average: Pixels) -> None:
+    """Move samples towards a bound so that their block's `average` becomes `wanted`; none goes beyond its bound."""
+    up = (wanted - average) / np.maximum(upper - average, _SMALLEST)
+    down = (average - wanted) / np.maximum(average - lower, _SMALLEST)
+    band += np.where(wanted > average, np.clip(up, 0, 1) * (upper - band), -np.clip(down, 0, 1) * (band - lower))
 
 
 def _averaged(plane: Pixels, scale: int) -> Pixels:

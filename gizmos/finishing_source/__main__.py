@@ -14,7 +14,9 @@ sys.path.insert(0, str(HERE))
 
 import beauty  # noqa: E402
 import clean_plate  # noqa: E402
+import de_age  # noqa: E402
 import equalizer  # noqa: E402
+import face_regions  # noqa: E402
 import frequency_split  # noqa: E402
 import recombine  # noqa: E402
 import regrain  # noqa: E402
@@ -23,7 +25,9 @@ import tail  # noqa: E402
 GIZMOS = {
     "BipackBeauty": beauty.build,
     "BipackCleanPlate": clean_plate.build,
+    "BipackDeAge": de_age.build,
     "BipackEqualizer": equalizer.build,
+    "BipackFaceRegions": face_regions.build,
     "BipackFrequencySplit": frequency_split.build,
     "BipackRecombine": recombine.build,
     "BipackRegrain": regrain.build,

@@ -186,6 +186,23 @@ def slow_mo(canvas: Canvas) -> None:
     canvas.path([(2, 21), (22, 21)], WHITE, 1.6)
 
 
+def face_regions(canvas: Canvas) -> None:
+    """A face cut into regions."""
+    canvas.dot(12, 12, 10, TEAL)
+    canvas.box(6, 7, 4.5, 3.5, AMBER)
+    canvas.box(13.5, 7, 4.5, 3.5, AMBER)
+    canvas.box(8, 15.5, 8, 3, WHITE)
+
+
+def de_age(canvas: Canvas) -> None:
+    """A lined forehead above a smooth one."""
+    canvas.dot(12, 12, 10, TEAL)
+    canvas.path([(6, 6.5), (9, 5.8), (15, 5.8), (18, 6.5)], WHITE, 1.3)
+    canvas.path([(5, 9.5), (9, 8.8), (15, 8.8), (19, 9.5)], WHITE, 1.3)
+    canvas.path([(12, 12), (12, 19)], AMBER, 2.0)
+    canvas.path([(9, 16), (12, 19.5), (15, 16)], AMBER, 2.0)
+
+
 ICONS: dict[str, Callable[[Canvas], None]] = {
     "Bipack": bipack,
     "BipackSuperRes": super_res,
@@ -194,6 +211,8 @@ ICONS: dict[str, Callable[[Canvas], None]] = {
     "BipackPaintFix": paint_fix,
     "BipackInpaint": inpaint,
     "BipackTrain": train,
+    "BipackFaceRegions": face_regions,
+    "BipackDeAge": de_age,
     "BipackEqualizer": equalizer,
     "BipackBeauty": beauty,
     "BipackRegrain": regrain,

@@ -9,9 +9,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from typing import Dict, List, Mapping, Optional
+from typing import Dict, List, Mapping, Optional, Sequence
 
-from bipack import settings
+from bipack import atomic, settings
 
 _DROPPED = (
     "PYTHONPATH",
@@ -77,3 +77,29 @@ def start(python: Optional[str], log_path: str) -> subprocess.Popen[bytes]:
             env=environment(os.environ, _host_folder()),
             creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
         )
+
+
+def bipack_command(arguments: Sequence[str], python: Optional[str] = None) -> List[str]:
+    """Argument list of a `bipack` command in the worker's interpreter. Raises UsageError when none is found."""
+    package_parent = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    entry = "import sys; sys.path.insert(0, sys.argv.pop(1)); from bipack.cli.main import main; sys.exit(main())"
+    return [python or settings.worker_python(), "-I", "-c", entry, package_parent, *arguments]
+
+
+def in_background(arguments: Sequence[str], log_path: str) -> subprocess.Popen[bytes]:
+    """Start a long command that goes on without Nuke; all that it says is appended to `log_path`. Raises DiskError."""
+    try:
+        os.makedirs(os.path.dirname(log_path), exist_ok=True)
+        with open(log_path, "ab") as log:
+            return subprocess.Popen(
+                list(arguments),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=environment(os.environ, _host_folder()),
+                creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+                # A Ctrl-C in the terminal that Nuke was started from is not meant for it.
+                start_new_session=True,
+            )
+    except OSError as error:
+        raise atomic.disk_error(os.path.dirname(log_path), error) from error

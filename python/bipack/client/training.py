@@ -58,21 +58,7 @@ def start(arguments: Sequence[str], folder: str, python: Optional[str] = None) -
 
     Raises UsageError when no interpreter is found, DiskError when the folder cannot be written.
     """
-    try:
-        os.makedirs(folder, exist_ok=True)
-        with open(os.path.join(folder, LOG), "ab") as log:
-            return subprocess.Popen(
-                command(arguments, python),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                env=launcher.environment(os.environ, launcher._host_folder()),
-                creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
-                # A Ctrl-C in the terminal that Nuke was started from is not meant for the training.
-                start_new_session=True,
-            )
-    except OSError as error:
-        raise atomic.disk_error(folder, error) from error
+    return launcher.in_background(command(arguments, python), os.path.join(folder, LOG))
 
 
 def command(arguments: Sequence[str], python: Optional[str] = None) -> List[str]:

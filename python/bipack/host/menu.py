@@ -25,6 +25,8 @@ _TABLE = {
     "BipackPaintFix": (MODELS, 30, "Paint-fix"),
     "BipackInpaint": (MODELS, 35, "Inpaint"),
     "BipackTrain": (MODELS, 40, "Train from pairs"),
+    "BipackFaceRegions": (MODELS, 50, "Face regions"),
+    "BipackDeAge": (FINISHING, 70, "De-age passes"),
     "BipackEqualizer": (FINISHING, 10, "Equalizer"),
     "BipackBeauty": (FINISHING, 20, "Beauty"),
     "BipackRegrain": (FINISHING, 30, "Regrain"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import subprocess
 import sys
@@ -13,7 +14,17 @@ import torch
 
 from bipack import catalog
 from bipack.errors import UsageError
-from bipack_train import checkpoint, cli, pictures, superres, superres_data, superres_recipe, wear
+from bipack_train import (
+    checkpoint,
+    cli,
+    codecs,
+    pictures,
+    scores,
+    superres,
+    superres_data,
+    superres_recipe,
+    wear,
+)
 from bipack_train.models.plain import PlainNet
 from training import write_photos, write_recipe
 
@@ -75,6 +86,34 @@ def test_pictures_that_are_no_clips_stand_still(photos: str, tmp_path: Path) -> 
     assert low.shape[-1] == 9
     still = [np.array_equal(crop[..., :3], crop[..., 3:6]) for crop in low]
     assert any(still) and not all(still)
+
+
+def film(path: Path, seed: int, frames: int = 12) -> None:
+    """A film file over which the camera moves, twice the size that training takes in."""
+    wide = np.rint(pictures.draw(seed, 0, 160).pixels * 255).astype(np.uint8)
+    shots = [np.ascontiguousarray(wide[2 * n : 2 * n + 112, 3 * n : 3 * n + 112]) for n in range(frames)]
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(codecs._encode(shots, codecs.Film("h264", 10)))
+
+
+def test_film_files_bring_crops_and_those_held_out_bring_none(photos: str, tmp_path: Path) -> None:
+    pytest.importorskip("av", reason="film files need PyAV (extra train)")
+    for index, name in enumerate(("walk", "kept")):
+        film(Path(photos) / "sequences" / f"{name}.mkv", index + 1)
+    settings = superres_recipe.load_recipe(clip_recipe(tmp_path / "r.toml"))
+    before = superres_data.fill_pool(settings, photos).count("photos")
+    clips = ("sequences/walk.mkv", "sequences/kept.mkv")
+    data = dataclasses.replace(settings.data, clips=clips, clip_crops=3, held_out=clips[1:] + settings.data.held_out)
+    pool = superres_data.fill_pool(dataclasses.replace(settings, data=data), photos)
+    assert pool.count("photos") == before + 3
+
+
+def test_a_film_file_is_a_test_clip_by_itself(tmp_path: Path) -> None:
+    pytest.importorskip("av", reason="film files need PyAV (extra train)")
+    film(tmp_path / "walk.mkv", 1)
+    small, sharp = scores.small_and_sharp(str(tmp_path / "walk.mkv"), 2, "H.264 crf 30")
+    assert sharp.shape == (56, 56, 3) and small.shape == (28, 28, 3)
+    assert np.abs(scores.bicubic(small, 2) - sharp).mean() < 0.1
 
 
 def test_a_model_of_three_frames_is_trained_and_published(photos: str, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import bipack
 from bipack.card import Geometry, Knob, ModelCard, Port, Score, Training
 from bipack.imaging import color
 from bipack.imaging.frame import Frame
-from bipack_train import checkpoint, pictures, scores, superres, verify, wear
+from bipack_train import checkpoint, pictures, scores, slowmo_clips, superres, verify, wear
 from bipack_train.superres_recipe import SuperresRecipe
 
 AUTHOR = "The Bipack authors"
@@ -64,12 +64,15 @@ def _scores(folder: str, data: str, settings: SuperresRecipe) -> list[Score]:
     kinds = scores.FILES if settings.wear.crops else (scores.CLEAN,)
     if settings.scale == 1:
         kinds = tuple(kind for kind in kinds if kind != scores.CLEAN)  # there the plate itself is the truth
+    what = "photographs"
+    if any(name.endswith(slowmo_clips.FILM_SUFFIXES) for name in settings.data.held_out):
+        what += " and clips"
     found = []
     for kind in kinds:
         table = scores.score_photos(folder, data, settings.data.held_out, settings.scale, kind=kind)
         if table:
             value, plain = scores.mean(table)
-            label = f"{len(table)} photographs held out by the recipe" + (f", {kind}" if kind != scores.CLEAN else "")
+            label = f"{len(table)} {what} held out by the recipe" + (f", {kind}" if kind != scores.CLEAN else "")
             baseline = "bicubic" if settings.scale > 1 else "the plate"
             found.append(Score("PSNR-Y", label, round(value, 2), baseline, round(plain, 2)))
     return found + (_flicker(folder, data, settings) if settings.wear.crops else [])
@@ -77,7 +80,8 @@ def _scores(folder: str, data: str, settings: SuperresRecipe) -> list[Score]:
 
 def _flicker(folder: str, data: str, settings: SuperresRecipe) -> list[Score]:
     """How steady moving clips of the first held-out photographs are, against the plate enlarged by interpolation."""
-    photos = [name for name in settings.data.held_out if not name.endswith(".exr")][:_FLICKER_PHOTOS]
+    moving = (".exr", *slowmo_clips.FILM_SUFFIXES)
+    photos = [name for name in settings.data.held_out if not name.endswith(moving)][:_FLICKER_PHOTOS]
     kind = "H.264 crf 30"
     rows = [scores.flicker(folder, os.path.join(data, name), settings.scale, kind) for name in photos]
     if not rows:

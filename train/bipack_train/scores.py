@@ -20,7 +20,7 @@ from bipack.imaging import color, plate, resample
 from bipack.imaging.image_io import read_frame, write_frame
 from bipack.worker.model_step import ModelStep
 from bipack.worker.sequence import run_sequence
-from bipack_train import codecs, degrade, metrics, pictures
+from bipack_train import codecs, degrade, metrics, pictures, slowmo_clips
 from bipack_train.verify import picture_frame
 
 CLEAN = "clean"
@@ -84,7 +84,7 @@ def small_and_sharp(path: str, scale: int, kind: str = CLEAN) -> tuple[degrade.P
 
     `kind` of FILES says through which file the small one went. Film frames are taken out of `moving_clip`.
     """
-    if kind in _FILM_QUALITY:
+    if kind in _FILM_QUALITY or path.lower().endswith(slowmo_clips.FILM_SUFFIXES):
         small, shown = moving_clip(path, scale, kind)
         return small[_SHOWN], shown[_SHOWN]
     sharp = degrade.crop_to_multiple(pictures.original(path), scale)
@@ -92,7 +92,15 @@ def small_and_sharp(path: str, scale: int, kind: str = CLEAN) -> tuple[degrade.P
 
 
 def moving_clip(path: str, scale: int, kind: str) -> tuple[list[degrade.Pixels], list[degrade.Pixels]]:
-    """A short clip (small, sharp): the camera moves over a test picture by STEP sharp pixels a frame."""
+    """A short clip (small, sharp): the camera moves over a test picture by STEP sharp pixels a frame.
+
+    A film file is a clip by itself: frames from its middle, at half size.
+    """
+    if path.lower().endswith(slowmo_clips.FILM_SUFFIXES):
+        footage = slowmo_clips.read(path, shrink=2)
+        first = (len(footage) - _CLIP_FRAMES) // 2
+        real = [degrade.crop_to_multiple(footage[first + n], 2 * scale) for n in range(_CLIP_FRAMES)]
+        return _through_file([_small(frame, scale) for frame in real], kind), real
     sharp = degrade.crop_to_multiple(pictures.original(path), 2 * scale)
     height, width = (side - 2 * scale * _CLIP_FRAMES for side in sharp.shape[:2])
     shown = []
@@ -145,7 +153,7 @@ def score_picture(model: str, path: str, scale: int, device: str = "cpu", kind: 
 def score_photos(
     model: str, folder: str, names: Sequence[str], scale: int, device: str = "cpu", kind: str = CLEAN
 ) -> list[PictureScore]:
-    """Score every photograph of `names` (relative to `folder`); panoramas are left out."""
+    """Score every photograph and clip of `names` (relative to `folder`); panoramas are left out."""
     photos = [name for name in names if not name.endswith(".exr")]
     return [score_picture(model, os.path.join(folder, name), scale, device, kind) for name in photos]
 

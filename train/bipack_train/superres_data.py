@@ -11,7 +11,7 @@ from torch import Tensor
 
 from bipack.errors import UsageError
 from bipack.imaging import resample
-from bipack_train import degrade, metrics, pictures, wear
+from bipack_train import degrade, metrics, pictures, slowmo_clips, wear
 from bipack_train.pool import CropPool
 from bipack_train.superres_recipe import SuperresRecipe
 
@@ -30,6 +30,9 @@ def fill_pool(settings: SuperresRecipe, folder: str) -> CropPool:
         for name in pictures.list_files(os.path.join(folder, photos), pictures.PHOTO_SUFFIXES):
             if os.path.normpath(os.path.join(photos, name)) not in away:
                 _add_photo(pool, os.path.join(folder, photos, name), settings)
+    for name in data.clips:
+        if os.path.normpath(name) not in away:
+            _add_footage(pool, os.path.join(folder, name), settings)
     if data.panoramas:
         _add_panoramas(pool, settings, folder, away)
     for index in range(data.drawn):
@@ -62,6 +65,21 @@ def _add(pool: CropPool, group: str, sharp: pictures.Pixels, settings: SuperresR
         worn = wear.worn_crop(sharp, settings.scale, settings.wear, rng, settings.network.frames)
         if worn is not None:
             pool.add_worn(group, *worn)
+
+
+def _add_footage(pool: CropPool, path: str, settings: SuperresRecipe) -> None:
+    """Add worn crops of real footage to the photographs; stretches with cuts or held frames are left out."""
+    clip = slowmo_clips.read(path, shrink=2)
+    rng = np.random.default_rng([settings.seed, 5, len(pool)])
+    for _ in range(settings.data.clip_crops):
+        first = int(rng.integers(0, max(1, len(clip) - wear.CLIP_FRAMES + 1)))
+        last = first + wear.CLIP_FRAMES
+        if last > len(clip) or not clip.continuous(first, last - 1):
+            continue
+        sharp = [clip[number] for number in range(first, last)]
+        worn = wear.worn_footage(sharp, settings.scale, settings.wear, rng, settings.network.frames)
+        if worn is not None:
+            pool.add_worn("photos", *worn)
 
 
 def _add_panoramas(pool: CropPool, settings: SuperresRecipe, folder: str, away: set[str]) -> None:

@@ -52,6 +52,12 @@ class Data:
     panoramas: str = "hdri"
     """Folder of scene-linear EXR panoramas; empty for none."""
 
+    clips: tuple[str, ...] = ()
+    """Film files, taken in at half size as worn crops beside the photographs: motion as it is. Needs [wear]."""
+
+    clip_crops: int = 60
+    """Worn crops taken of each clip."""
+
     exposures: int = 2
     """Random exposures at which each panorama is taken in."""
 
@@ -147,6 +153,8 @@ def load_recipe(path: str) -> SuperresRecipe:
         raise UsageError(f"Recipe {path}: network.depth is {settings.network.depth}; at least 2 are needed.")
     if not 0 < schedule.warm_up < schedule.decay_from < schedule.steps:
         raise UsageError(f"Recipe {path}: schedule needs 0 < warm_up < decay_from < steps.")
+    if settings.data.clips and not settings.wear.crops:
+        raise UsageError(f"Recipe {path}: data.clips are learned from as worn crops; give [wear] crops.")
     if settings.adversary.share and not settings.network.noise:
         raise UsageError(f"Recipe {path}: an adversary adds detail, which needs network.noise = true.")
     if settings.network.frames not in (1, 3, 5) or (settings.network.frames > 1 and not settings.wear.crops):

@@ -25,7 +25,9 @@ Pixels = NDArray[np.float32]
 """(height, width, 3) display-coded RGB 0..1 unless said to be light."""
 
 KERNELS = ("box", "linear", "cubic", "lanczos3")
-_CLIP_FRAMES = 6
+CLIP_FRAMES = 6
+"""Frames of a clip that goes through a film encoder."""
+
 _REACH = 3
 """Most sharp pixels that a clip's camera moves from one frame to the next, along each axis."""
 
@@ -108,7 +110,7 @@ def worn_crop(
     With `frames` of 3 or 5 the plate has so many times the channels: itself, one before, one after, two before, …
     The picture is turned and mirrored first: afterwards the encoder's blocks would be turned along.
     """
-    side, margin = wear.side * scale, _REACH * (_CLIP_FRAMES - 1)
+    side, margin = wear.side * scale, _REACH * (CLIP_FRAMES - 1)
     turned = np.rot90(sharp, int(rng.integers(4)))
     if rng.random() < 0.5:
         turned = turned[:, ::-1]
@@ -123,6 +125,23 @@ def worn_crop(
     wanted = [place + offset for offset in offsets(frames)]
     pictures = wear_clip(clip, wanted, scale, wear, rng)
     return np.concatenate(pictures, axis=2), clip[place]
+
+
+def worn_footage(
+    clip: Sequence[Pixels], scale: int, wear: Wear, rng: np.random.Generator, frames: int = 1
+) -> tuple[codecs.Bytes, Pixels] | None:
+    """As `worn_crop`, from CLIP_FRAMES neighbouring frames of real footage, each (height, width, 3)."""
+    side = wear.side * scale
+    turns, mirrored = int(rng.integers(4)), rng.random() < 0.5
+    height, width = clip[0].shape[:2]
+    if min(height, width) < side:
+        return None
+    top, left = (int(rng.integers(0, limit - side + 1)) for limit in (height, width))
+    cut = [np.rot90(_window(frame, top, left, side), turns) for frame in clip]
+    sharp = [np.ascontiguousarray(frame[:, ::-1] if mirrored else frame) for frame in cut]
+    place = int(rng.integers(frames // 2, len(sharp) - frames // 2))
+    wanted = [place + offset for offset in offsets(frames)]
+    return np.concatenate(wear_clip(sharp, wanted, scale, wear, rng), axis=2), sharp[place]
 
 
 def _unworn(wear: Wear) -> Wear:
@@ -141,8 +160,7 @@ def _clip(sharp: Pixels, top: int, left: int, side: int, rng: np.random.Generato
     """A camera that moves over the picture by whole sharp pixels, so that truth needs no interpolation."""
     step = rng.integers(-_REACH, _REACH + 1, 2)
     return [
-        _window(sharp, top + int(step[0]) * number, left + int(step[1]) * number, side)
-        for number in range(_CLIP_FRAMES)
+        _window(sharp, top + int(step[0]) * number, left + int(step[1]) * number, side) for number in range(CLIP_FRAMES)
     ]
 
 

@@ -337,6 +337,13 @@ def reformat():
 
 
 @check
+def reformat_fraction():
+    """Reformat by a fraction rounds its format to the nearest pixel, as the super-res worker does."""
+    node = make("Reformat", impulse(32, 24), type="scale", scale=1.37)
+    assert (node.width(), node.height()) == (88, 66), (node.width(), node.height())
+
+
+@check
 def exists_input():
     """`[exists parent.input1]` tells whether a group's second input is connected."""
     group = make("Group", picture())

@@ -61,6 +61,12 @@ def of_card(card: Optional[ModelCard]) -> Tuple[Knob, ...]:
     return tuple(knob for knob in (*found, ALPHA_BY) if knob.name not in names)
 
 
+def chosen(card: ModelCard, values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Of a model's knob `values` those of `of_card`: a card may have given one of the names another meaning."""
+    ours = {knob.name for knob in of_card(card)}
+    return {name: value for name, value in values.items() if name in ours}
+
+
 def result_factor(scale: int, values: Mapping[str, Any], plate_width: int) -> float:
     """How many times as wide the result is, whatever decides it; not checked for sense."""
     width = int(values.get(WIDTH.name) or 0)

@@ -11,13 +11,14 @@ import pytest
 
 import graphs
 from bipack import enlarge_knobs
-from bipack.card import ModelCard, Port, file_sha256, save
+from bipack.card import Knob, ModelCard, Port, file_sha256, save
 from bipack.catalog import locate
 from bipack.errors import UsageError
-from bipack.imaging import color
+from bipack.imaging import color, sizing
 from bipack.imaging.frame import Box, Frame, Part
 from bipack.imaging.plate import take
 from bipack.worker import enlarge_alpha
+from bipack.worker.enlarge import wanted_size
 from bipack.worker.model_step import ModelStep
 from bipack.worker.step import StepControl, StepInput, knob_values
 from plates import plate
@@ -82,8 +83,8 @@ def test_any_factor_gives_the_size_and_carries_every_channel(double: str, factor
     source = plate()
     result, _ = enlarge(double, source, factor=factor)
     part, before = result.parts[0], source.parts[0]
-    assert part.display_window.width == round(before.display_window.width * factor)
-    assert part.display_window.height == round(before.display_window.height * factor)
+    assert part.display_window.width == sizing.nearest(before.display_window.width * factor)
+    assert part.display_window.height == sizing.nearest(before.display_window.height * factor)
     assert list(part.channels) == list(before.channels)
     for name, stored in part.channels.items():
         assert stored.shape == (part.data_window.height, part.data_window.width)
@@ -225,14 +226,14 @@ def test_a_solid_alpha_stays_solid_and_a_nan_stays_in_its_place(double: str) -> 
 @pytest.mark.parametrize("factor", [0.0, 2.5])
 def test_frames_of_a_pixel_and_odd_sizes(double: str, shape: tuple[int, int], factor: float) -> None:
     result, _ = enlarge(double, grey(np.full(shape, 0.4)), factor=factor)
-    assert rgb(result).shape[:2] == tuple(round(side * (factor or 2)) for side in shape)
+    assert rgb(result).shape[:2] == tuple(sizing.nearest(side * (factor or 2)) for side in shape)
     np.testing.assert_allclose(rgb(result), 0.4, rtol=1e-5)
 
 
 def test_a_strip_20000_pixels_wide(double: str) -> None:
     ramp = np.broadcast_to(np.linspace(0.1, 0.9, 20_000, dtype=np.float32), (3, 20_000))
     result, _ = enlarge(double, grey(ramp, np.float16), factor=1.5)
-    assert rgb(result).shape == (4, 30_000, 3)
+    assert rgb(result).shape == (5, 30_000, 3)
     np.testing.assert_allclose(rgb(result)[2, ::3000, 0], ramp[1, ::2000], atol=2e-3)
 
 
@@ -276,6 +277,16 @@ def test_a_factor_beyond_the_model_names_the_model_that_comes_nearer(
     _, told = enlarge(small, grey(np.ones((4, 4))), factor=3.0)
     assert any("x4" in line and "resize" in line for line in told)
     assert not enlarge(small, grey(np.ones((4, 4))), factor=1.5)[1]
+
+
+def test_a_card_may_give_a_name_another_meaning() -> None:
+    knob = Knob("factor", "float", 1.0, input="amount")
+    card = ModelCard(
+        "m", "M", "1", "p", "", "", "image", (Port("input", 3),), (Port("output", 3),), scale=2, knobs=(knob,)
+    )
+    assert "factor" not in {found.name for found in enlarge_knobs.of_card(card)}
+    assert enlarge_knobs.chosen(card, {"factor": 0.5, "width": 0}) == {"width": 0}
+    assert wanted_size(card, StepInput(1, {}, knobs={"factor": 0.5, "width": 0}), Box(0, 0, 9, 9)) is None
 
 
 def test_knobs_of_size_are_those_of_super_res_models_only() -> None:

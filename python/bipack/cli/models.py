@@ -9,7 +9,7 @@ import os
 from typing import TYPE_CHECKING, Any, List, Tuple
 
 from bipack import card as cards
-from bipack import catalog, settings
+from bipack import catalog, enlarge_knobs, settings
 from bipack.card import Knob, ModelCard, Port
 from bipack.errors import BipackError, ModelRefused
 
@@ -118,7 +118,7 @@ def in_words(card: ModelCard, path: str) -> str:
         "whole": "never tiled: the whole frame must fit into memory",
     }
     lines.append(f"Tiles     {tiles[g.tiling]}")
-    lines += _titled("Knobs", [_knob(knob) for knob in card.knobs])
+    lines += _titled("Knobs", [_knob(knob) for knob in (*card.knobs, *enlarge_knobs.of_card(card))])
     lines += _titled("Scores", [_score(score) for score in card.scores])
     lines += _titled("It cannot", list(card.limits))
     lines += _titled("Trained on", [_source(source) for source in card.training.data])

@@ -86,9 +86,9 @@ def load_model(node: BipackNode) -> model.ChosenModel:
 def _result_factor(node: BipackNode, chosen: model.ChosenModel) -> float:
     """Size of the result over the size of the plate, as the knobs stand."""
     values = {}
-    for name in SIZE_KNOBS:
-        knob = node.group.knob(name)
-        values[name[len(MODEL_KNOB_PREFIX) :]] = knob.value() if knob is not None else 0
+    for spec in enlarge_knobs.of_card(chosen.card):
+        knob = node.group.knob(MODEL_KNOB_PREFIX + spec.name)
+        values[spec.name] = knob.value() if knob is not None else spec.default
     connected = node.group.input(PLATE_INPUT)
     width = connected.width() if connected is not None else 0
     return enlarge_knobs.result_factor(chosen.scale or 1, values, width)

@@ -93,8 +93,13 @@ class Sizing:
         return Sizing(_scaled(display.width, self.across), _scaled(display.height, self.down))
 
 
+def nearest(length: float) -> int:
+    """The nearest whole number, halves upwards: Python's own rounding takes halves to the even one."""
+    return math.floor(length + 0.5)
+
+
 def _scaled(length: int, axis: Axis) -> Axis:
-    return Axis(length, max(1, round(length * axis.result / axis.source)))
+    return Axis(length, max(1, nearest(length * axis.result / axis.source)))
 
 
 def by_scale(display: Box, scale: int) -> Sizing:
@@ -107,9 +112,8 @@ def by_factor(display: Box, factor: float) -> Sizing:
     if not math.isfinite(factor) or not LEAST <= factor <= MOST:
         hint = "Reformat makes pictures smaller" if factor < LEAST else "enlarge in two steps"
         raise UsageError(f"A factor of {factor:g} was asked for; allowed are {LEAST:g} to {MOST:g} ({hint}).")
-    return Sizing(
-        Axis(display.width, round(display.width * factor)), Axis(display.height, round(display.height * factor))
-    )
+    wide, high = nearest(display.width * factor), nearest(display.height * factor)
+    return Sizing(Axis(display.width, wide), Axis(display.height, high))
 
 
 def by_width(display: Box, width: int) -> Sizing:
@@ -118,4 +122,4 @@ def by_width(display: Box, width: int) -> Sizing:
     if not LEAST <= factor <= MOST:
         least, most = math.ceil(display.width * LEAST), math.floor(display.width * MOST)
         raise UsageError(f"A width of {width} was asked for; from a plate {display.width} wide, {least} to {most} go.")
-    return Sizing(Axis(display.width, width), Axis(display.height, max(1, round(display.height * factor))))
+    return Sizing(Axis(display.width, width), Axis(display.height, max(1, nearest(display.height * factor))))

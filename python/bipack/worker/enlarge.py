@@ -42,7 +42,8 @@ class Target(Protocol):
 
 def wanted_size(card: ModelCard, given: StepInput, display: Box) -> sizing.Sizing | None:
     """The size that the knobs ask for; None for the model's own. Raises UsageError for a factor that is not allowed."""
-    factor, width = given.knobs.get("factor", 0), given.knobs.get("width", 0)
+    knobs = enlarge_knobs.chosen(card, given.knobs)
+    factor, width = knobs.get("factor", 0), knobs.get("width", 0)
     if width:
         size = sizing.by_width(display, int(width))
     elif factor:
@@ -53,20 +54,20 @@ def wanted_size(card: ModelCard, given: StepInput, display: Box) -> sizing.Sizin
 
 
 def target(
+    card: ModelCard,
     given: StepInput,
     plate: Plate,
     clean: Pixels,
-    scale: int,
     size: sizing.Sizing | None,
     finish: Finish,
     control: StepControl,
 ) -> Target:
     """Where the result of `plate` goes; `clean` is its finite picture."""
-    canvas = Canvas(given.frames[0], plate, scale, size)
-    passes = int(given.knobs.get("back_projection", 0)) if scale > 1 else 0
+    canvas = Canvas(given.frames[0], plate, card.scale, size)
+    passes = int(enlarge_knobs.chosen(card, given.knobs).get("back_projection", 0))
     if size is None and passes <= 0:
         return _Direct(canvas, finish)
-    return _Waiting(canvas, finish, plate, clean, scale, passes, size, given, control)
+    return _Waiting(canvas, finish, plate, clean, card.scale, passes, size, given, control)
 
 
 class _Direct:

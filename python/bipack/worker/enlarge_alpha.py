@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 import cv2
 import numpy as np
 
+from bipack import enlarge_knobs
 from bipack.card import ModelCard
 from bipack.imaging import color, layers, nonfinite, resample, sizing, transfer
 from bipack.imaging.frame import Frame, Pixels
@@ -44,7 +45,7 @@ def enlarge(
     control: StepControl,
 ) -> Frame:
     """`result` with its alpha made as `given.knobs["alpha"]` says. Raises Cancelled, GpuOutOfMemory."""
-    way = given.knobs.get("alpha", "resize")
+    way = enlarge_knobs.chosen(card, given.knobs).get("alpha", "resize")
     source = given.frames[0]
     part = source.parts[plate.part]
     name = next((n for n in part.channels if transfer.is_alpha(n) and layers.layer_of(part, n) == given.layer), None)

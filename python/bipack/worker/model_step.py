@@ -69,7 +69,7 @@ class ModelStep:
         def finish(window: Window, block: Pixels) -> Pixels:
             return picture.restored(window, blend.apply(window, block), scale)
 
-        target = enlarge.target(given, picture.plate, picture.clean, scale, size, finish, control)
+        target = enlarge.target(self.card, given, picture.plate, picture.clean, size, finish, control)
         pieces = tiled.iterate(self._session, picture.feeds, height, width, given.tile, control.cancel)
         for region, piece in pieces:
             window = region.rows, region.columns
@@ -114,7 +114,8 @@ class Picture:
         self.clean, self._bad, self.bad_count = nonfinite.hold_out(self.plate.pixels)
         # The whole plate is encoded at once: in the same place a sample then has the same bits in every tile. Where
         # nothing asks for it as light any more this is done in place, which spares a frame's worth of memory.
-        plain = given.knobs.get("mix", 1) == 1 and not any(given.knobs.get(name) for name in _NEED_LIGHT)
+        ours = enlarge_knobs.chosen(card, given.knobs)
+        plain = given.knobs.get("mix", 1) == 1 and not any(ours.get(name) for name in _NEED_LIGHT)
         spent = card.scale > 1 and self._bad is None and given.matte is None and plain
         self._seen = {0: self._encode(self.clean, in_place=spent)}
         if self._grey:

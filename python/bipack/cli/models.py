@@ -149,6 +149,7 @@ def _port(port: Port) -> str:
         "amount": "an amount",
         "latent": "numbers",
         "flow": "motion in pixels",
+        "size": "sizes in pixels",
     }[port.role]
 
 

@@ -28,6 +28,9 @@ _RADIUS = 2
 _FLAT = 0.02
 """Contrast, encoded, below which brightness is taken to say nothing."""
 
+_STRIP = 64
+"""Rows that are worked on at a time."""
+
 _TRUST_FROM = 0.8
 """Share of alpha's variation that brightness must explain before it is listened to at all."""
 
@@ -118,14 +121,21 @@ def _guided(
     part = result.parts[plate.part]
     plain = resample.resized_rows(alpha, shape[1], shape[0], "cubic", spans)
     told = _aligned(resample.resized_rows(terms, shape[1], shape[0], "linear", spans), shape[0])
-    for first, rows in plain:
-        last = first + len(rows)
+    for first, last, rows in _strips(plain):
         stored = [part.channels[name][first:last] for name in plate.names]
         light = np.stack([transfer.to_float(s, n, result.transfer) for s, n in zip(stored, plate.names)], axis=-1)
         bright = _brightness(np.nan_to_num(light, nan=0.0, posinf=0.0, neginf=0.0))
         fine = told(first, last)
         doubt = fine[..., 3]
         yield first, rows + np.clip(fine[..., 0] * bright + fine[..., 1] - fine[..., 2], -doubt, doubt)
+
+
+def _strips(bands: Iterator[tuple[int, Pixels]]) -> Iterator[tuple[int, int, Pixels]]:
+    """(first, last, rows): the same rows, few at a time, since what is made of them takes many times their memory."""
+    for first, rows in bands:
+        for start in range(0, len(rows), _STRIP):
+            strip = rows[start : start + _STRIP]
+            yield first + start, first + start + len(strip), strip
 
 
 def _aligned(bands: Iterator[tuple[int, Pixels]], height: int) -> Callable[[int, int], Pixels]:
@@ -137,8 +147,8 @@ def _aligned(bands: Iterator[tuple[int, Pixels]], height: int) -> Callable[[int,
             held.append(next(bands))
         while held[0][0] + len(held[0][1]) <= first:
             held.pop(0)
-        start = held[0][0]
-        return np.concatenate([band for _, band in held])[first - start : last - start]
+        pieces = [band[max(first - start, 0) : last - start] for start, band in held if start < last]
+        return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
 
     return rows
 

@@ -155,5 +155,6 @@ def test_the_example_script_holds_the_gizmo_as_it_is(nuke: Any, monkeypatch: pyt
         nuke.scriptOpen(str(path))
         assert session.current().problems == []
         plate = nuke.toNode("Plate")
-        assert (plate.width(), plate.lastFrame()) == (plate.format().width(), nuke.root().lastFrame())
+        assert plate.width() == plate.format().width()
+        assert plate.lastFrame() <= nuke.root().lastFrame(), "slow motion has more frames than its plate"
         assert nuke.toNode("Write1").input(0).input(0).name() == "Plate"

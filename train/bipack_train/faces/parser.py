@@ -75,6 +75,10 @@ class Schedule:
     learning_rate: float = 2e-3
     warm_up: int = 50
     ema: float = 0.995
+    precise_from: float = 0.8
+    """Share of the schedule from which everything is float32. Before it convolutions run in bfloat16, which is nearly
+    twice as fast."""
+
     hand_share: float = 0.5
     """Share of a batch that comes from an artist's own frames, where there are any."""
 
@@ -221,7 +225,7 @@ def take_step(run: Run, stage: Stage, hand: HandFrames | None = None) -> dict[st
     for group in run.optimizer.param_groups:
         group["lr"] = rate * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * run.done)))
     run.net.train()
-    with torch.autocast(run.device.type, torch.bfloat16, enabled=run.device.type == "cuda"):
+    with torch.autocast(run.device.type, torch.bfloat16, enabled=run.done < schedule.precise_from):
         raw = run.net(_tensor(scenes.pictures, run.device))
     parts = losses(raw.float(), scenes, run.device)
     total = torch.stack(list(parts.values())).sum()

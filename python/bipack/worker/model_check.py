@@ -14,7 +14,7 @@ from bipack import card as cards
 from bipack.card import ModelCard
 from bipack.catalog import Located
 from bipack.errors import BipackError
-from bipack.imaging import image_io
+from bipack.imaging import color, image_io
 from bipack.imaging.frame import Box, Frame, Part
 from bipack.worker import bare_card, devices, model_file, proof
 from bipack.worker.graph import GraphFacts, analyse
@@ -49,6 +49,8 @@ def check(located: Located) -> list[Check]:
     found += file_checks
     if facts is None:
         return found
+    if located.card is not None and located.card.kind == "parser":
+        return found + _parser(located)
     try:
         step = ModelStep(located, "cpu")
     except BipackError as error:
@@ -60,6 +62,25 @@ def check(located: Located) -> list[Check]:
     finally:
         step.close()
     return found + _parity(located)
+
+
+def _parser(located: Located) -> list[Check]:
+    """A face parser makes no picture: it must open, and its shares must be shares whatever the plate holds."""
+    from bipack.worker.faces.parser import Parser
+
+    try:
+        with Parser(located.folder, "cpu") as parser:
+            found = [Check(OK, "opens", "with its card, on the CPU.")]
+            for what, (low, high) in TRIALS.items():
+                plate = np.random.default_rng(1).uniform(low, high, (TRIAL_SIZE[1], TRIAL_SIZE[0], 3))
+                parsed = parser.parse(color.encode(plate.astype(np.float32)))
+                off = float(np.abs(parsed.regions.sum(axis=2) - 1).max())
+                sound = off < 1e-3 and bool(np.isfinite(parsed.points).all() and np.isfinite(parsed.width).all())
+                text = f"{what}: regions add up to 1 within {off:.1g}."
+                found.append(Check(OK if sound else WRONG, "range", text))
+    except BipackError as error:
+        return [Check(WRONG, "opens", str(error))]
+    return found
 
 
 def passes(checks: list[Check]) -> bool:

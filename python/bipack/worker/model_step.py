@@ -14,7 +14,7 @@ import numpy as np
 from bipack import enlarge_knobs
 from bipack.card import Knob, ModelCard, Port
 from bipack.catalog import Located
-from bipack.errors import CorruptInput
+from bipack.errors import CorruptInput, ModelRefused
 from bipack.imaging import color, nonfinite, resample
 from bipack.imaging.frame import Frame, Part, Pixels
 from bipack.imaging.plate import Plate, take, take_matte, take_or_grey
@@ -36,6 +36,11 @@ class ModelStep:
 
     def __init__(self, located: Located, device: str = "auto", require_gpu: bool = False) -> None:
         """Open the model. Raises what `open_session` raises."""
+        if located.card is not None and located.card.kind == "parser":
+            raise ModelRefused(
+                f"Model {located.name!r} finds faces and makes no picture. Run `bipack faces PLATE OUTDIR --model "
+                f"{located.name}`, or use the gizmo BipackFaceRegions."
+            )
         self._session: Session = open_session(located, device, require_gpu)
         self.card = self._session.card
         self.name = self.card.name

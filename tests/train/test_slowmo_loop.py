@@ -10,9 +10,11 @@ import pytest
 import torch
 
 from bipack import card as cards
+from bipack import catalog
 from bipack.errors import ModelRefused, UsageError
 from bipack.imaging import classical_flow, color
 from bipack.imaging.image_io import read_frame, write_frame
+from bipack.worker import model_check, slowmo_check
 from bipack_train import cli, publish_slowmo, slowmo, slowmo_scores
 from bipack_train.verify import picture_frame
 from moments import rendered_pool, sliding
@@ -111,9 +113,12 @@ def test_a_clip_becomes_a_model_folder_with_card_graphs_and_proof(clip_model):
     second = card.graphs["synthesis"]
     assert second.sha256 == cards.file_sha256(os.path.join(clip_model, second.file))
     assert card.training.steps == 3
-    proof = [read_frame(os.path.join(clip_model, name)) for name in publish_slowmo.PROOFS]
+    proof = [read_frame(os.path.join(clip_model, name)) for name in slowmo_check.PROOFS]
     assert all(np.isfinite(part.channels["R"].astype(np.float32)).all() for frame in proof for part in frame.parts)
     assert {"README.md", "training.csv"} <= set(os.listdir(clip_model))
+    found = model_check.check(catalog.locate(str(clip_model)))
+    assert model_check.passes(found), found
+    assert {"range", "stillness", "parity"} <= {entry.topic for entry in found if entry.outcome == "ok"}
 
 
 def test_a_published_model_gives_its_weights_back(clip_model):

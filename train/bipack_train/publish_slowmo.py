@@ -28,7 +28,9 @@ from bipack.errors import ModelRefused
 from bipack.imaging import color
 from bipack.imaging.classical_flow import prior_of
 from bipack.imaging.image_io import write_frame
+from bipack.worker import slowmo_check
 from bipack.worker.session import open_session
+from bipack.worker.slowmo_step import SlowMoStep
 from bipack_train import checkpoint, export, motion_scenes, pictures, publish_superres, slowmo, slowmo_scores, verify
 from bipack_train.models.slowmo import MULTIPLE
 from bipack_train.verify import Check
@@ -36,7 +38,6 @@ from bipack_train.verify import Check
 log = logging.getLogger(__name__)
 
 FLOW, SYNTHESIS = "flow.onnx", "synthesis.onnx"
-PROOFS = ("proof_in_0.exr", "proof_in_1.exr", "proof_out.exr")
 OPSET = 18
 
 FLOW_LIMIT = 2e-3
@@ -223,13 +224,16 @@ def _scene(seed: int, side: int) -> motion_scenes.Moving:
 
 
 def _prove(folder: str, seed: int) -> None:
-    """Two drawn frames and the one that the model finds halfway, as half EXR."""
+    """Two drawn frames and the one halfway between them as the worker makes it, as half EXR."""
     moving = _scene(seed, 96)
-    with slowmo_scores.Interpolator(folder) as model:
-        frames = [moving.frame0, moving.frame1]
-        frames += model.between(frames[0], frames[1], prior_of(frames[0], frames[1]), [0.5])
-    for name, encoded in zip(PROOFS, frames, strict=True):
-        write_frame(os.path.join(folder, name), verify.picture_frame(color.decode(encoded), half=True))
+    frames = [verify.picture_frame(color.decode(encoded), half=True) for encoded in (moving.frame0, moving.frame1)]
+    step = SlowMoStep(catalog.locate(folder), "cpu")
+    try:
+        frames.append(slowmo_check.halfway(step, *frames))
+    finally:
+        step.close()
+    for name, frame in zip(slowmo_check.PROOFS, frames, strict=True):
+        write_frame(os.path.join(folder, name), frame)
 
 
 def readme(card: ModelCard, table: Sequence[slowmo_scores.SetScore]) -> str:

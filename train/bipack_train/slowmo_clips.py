@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from bipack.errors import CorruptInput, MissingInput, UsageError
 from bipack.frames import FramePath
-from bipack.imaging import color, image_io, plate, shot_change
+from bipack.imaging import color, image_io, plate, shot_change, weave
 
 Pixels = NDArray[np.float32]
 Flow = NDArray[np.float32]
@@ -118,10 +118,8 @@ def _sequence(path: str, start: int, count: int | None, shrink: int) -> list[NDA
     numbers = numbers[start:] if count is None else numbers[start : start + count]
     if numbers != list(range(numbers[0], numbers[-1] + 1)):
         raise MissingInput(f"{path} lacks frames between {numbers[0]} and {numbers[-1]}; all of them are needed.")
-    return [
-        _smaller(color.encode(plate.take(image_io.read_frame(sequence.path(number))).pixels), shrink).astype(np.float16)
-        for number in numbers
-    ]
+    frames = weave.joined([image_io.read_frame(sequence.path(number)) for number in numbers])
+    return [_smaller(color.encode(plate.take(frame).pixels), shrink).astype(np.float16) for frame in frames]
 
 
 def _smaller(pixels: NDArray, factor: int) -> NDArray:  # type: ignore[type-arg]

@@ -103,7 +103,6 @@ CLIPS = (
     HeldOut("Tears of Steel, every 4th", "sequences/tears_of_steel_battle_ccby.webm", 4, count=320),
     HeldOut("ASL walk, every 2nd", "sequences/intel_asl_walk_ccby.mkv", 2),
     HeldOut("ASL walk, every 4th", "sequences/intel_asl_walk_ccby.mkv", 4),
-    HeldOut("beachball (EXR), every 2nd", "sequences/beachball/beachball.%04d.exr", 2),
 )
 """The test list; `slowmo.toml` names none of these clips."""
 

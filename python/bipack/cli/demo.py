@@ -1,7 +1,8 @@
 """`bipack demo`: the main job on the shipped sample frames, ending in a picture to look at.
 
-The frames go through the same path as `bipack run`; then one of them is shown as it was, enlarged by the usual bicubic
-kernel, and as the model made it, with what came along beside the picture.
+The frames go through the same path as `bipack run`, the first of the results through slow motion as well; then one is
+shown as it was, enlarged by the usual bicubic kernel, and as the model made it, with what came along beside the
+picture.
 """
 
 from __future__ import annotations
@@ -9,9 +10,9 @@ from __future__ import annotations
 import argparse
 import os
 import time
-from typing import TYPE_CHECKING, Any, List
+from typing import TYPE_CHECKING, Any, Dict, List, Sequence
 
-from bipack import messages, settings
+from bipack import messages, retime, settings, slowmo_knobs
 from bipack.errors import MissingInput
 from bipack.frames import FramePath, format_frames, resolve_frames
 
@@ -27,14 +28,18 @@ CROP = (77, 36, 114, 76)
 """What is shown enlarged: left, top, width and height in plate pixels (the head, for people look at faces first)."""
 
 ZOOM = 3
+SLOW_FACTOR = 4
+SLOW_FRAMES = 3
+"""Frames of the result that are slowed down as well: enough to see, and a matter of seconds."""
 
 
 def add_parser(subparsers: _SubParsersAction[Any]) -> None:
     """Declare the command."""
     parser = subparsers.add_parser(
         "demo",
-        help="super-res on the shipped sample frames, ending in a picture to look at",
-        description="Super-res on the shipped sample frames, ending in a contact sheet: before, bicubic, result.",
+        help="super-res and slow motion on the shipped sample frames, ending in a picture to look at",
+        description="Super-res on the shipped sample frames, slow motion on the first of the results, and a contact "
+        "sheet: before, bicubic, result.",
     )
     parser.add_argument("outdir", metavar="OUTDIR", help="folder for the frames and the contact sheet")
     parser.add_argument("--model", default=MODEL, help=f"a super-res model (default {MODEL})")
@@ -65,11 +70,37 @@ def run(args: argparse.Namespace) -> int:
     )
     seconds = time.monotonic() - started
     print(f"{done.done} frames in {seconds:.1f} s: {result.text}")
+    _slow_down(result, frames, args)
     middle = frames[len(frames) // 2]
     sheet = os.path.join(os.path.abspath(args.outdir), SHEET)
     contact_sheet.write(sheet, picture(source.path(middle), result.path(middle), args.model, middle))
     print(f"Look at {sheet}")
     return 0
+
+
+def _slow_down(result: FramePath, frames: Sequence[int], args: argparse.Namespace) -> None:
+    """The second step of the chain: new frames between the first enlarged ones."""
+    from bipack.cli import run as cooking
+
+    source = (frames[0], frames[min(SLOW_FRAMES, len(frames)) - 1])
+    chosen: Dict[str, Any] = {"factor": SLOW_FACTOR, "vectors": True}
+    slow = FramePath.parse(os.path.join(os.path.abspath(args.outdir), "slow", "otter.%04d.exr"))
+    print(f"slow motion, {SLOW_FACTOR} times, on frames {source[0]}-{source[1]} of that")
+    started = time.monotonic()
+    done = cooking.cook(
+        messages.Render(
+            job="demo",
+            model=slowmo_knobs.NAME,
+            input=result.text,
+            output=slow.text,
+            frames=tuple(retime.of(chosen, *source).frames),
+            source=source,
+            settings=chosen,
+            device=settings.get("device", args.device),
+        ),
+        _report,
+    )
+    print(f"{done.done} frames in {time.monotonic() - started:.1f} s: {slow.text}")
 
 
 def _frames(source: FramePath) -> tuple[int, ...]:

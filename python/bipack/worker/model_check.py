@@ -6,7 +6,6 @@ It is what `bipack models check` prints. Nothing stops at the first fault: a mak
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -16,30 +15,17 @@ from bipack.catalog import Located
 from bipack.errors import BipackError
 from bipack.imaging import color, image_io
 from bipack.imaging.frame import Box, Frame, Part
-from bipack.worker import bare_card, devices, model_file, proof
+from bipack.worker import bare_card, devices, model_file, proof, slowmo_check
+from bipack.worker.checks import NOTE, OK, TRIALS, WRONG, Check
 from bipack.worker.graph import GraphFacts, analyse
 from bipack.worker.model_step import ModelStep
 
-OK, NOTE, WRONG = "ok", "note", "wrong"
 PROVIDER_DEVICES = {"CPUExecutionProvider": "cpu", "CUDAExecutionProvider": "cuda:0"}
 DEFAULT_TOLERANCE = 1e-3
 """For a card that states none for a provider."""
 
 TRIAL_SIZE = (67, 51)
 """Odd on purpose; (width, height)."""
-
-TRIALS = {"plate values": (0.0, 1.0), "highlights up to 500": (0.0, 500.0), "values below 0": (-1.0, 0.5)}
-
-
-@dataclass(frozen=True)
-class Check:
-    """One thing that was looked at."""
-
-    outcome: str
-    """ok, note (worth knowing, no fault) or wrong."""
-
-    topic: str
-    text: str
 
 
 def check(located: Located) -> list[Check]:
@@ -51,6 +37,8 @@ def check(located: Located) -> list[Check]:
         return found
     if located.card is not None and located.card.kind == "parser":
         return found + _parser(located)
+    if located.card is not None and located.card.kind == "interpolate":
+        return found + slowmo_check.check(located)
     try:
         step = ModelStep(located, "cpu")
     except BipackError as error:

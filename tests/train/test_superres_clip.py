@@ -126,6 +126,21 @@ def test_a_model_of_three_frames_is_trained_and_published(photos: str, tmp_path:
     assert card.inputs[0].frame_offsets == (0, -1, 1)
 
 
+@pytest.mark.parametrize("scale", [1, 2])
+def test_a_model_for_worn_pictures_has_a_figure_for_each_kind_of_file(photos: str, tmp_path: Path, scale: int) -> None:
+    pytest.importorskip("av", reason="film encodes need PyAV (extra train)")
+    path, out = clip_recipe(tmp_path / "r.toml", steps=4), tmp_path / "run"
+    text = Path(path).read_text().replace("frames = 3", "frames = 1").replace("scale = 2", f"scale = {scale}")
+    Path(path).write_text(text)
+    assert cli.main(["recipe", path, "--data", photos, "--out", str(out), "--device", "cpu", "--threads", "1"]) == 0
+    card = catalog.locate(str(out / "tiny_x2")).card
+    assert card is not None and card.verified and card.scale == scale
+    kinds = scores.FILES if scale == 2 else scores.FILES[1:]
+    assert [score.metric for score in card.scores] == ["PSNR-Y"] * len(kinds) + ["flicker"]
+    assert all(np.isfinite([score.value, score.baseline_value]).all() for score in card.scores)  # type: ignore[arg-type]
+    assert {score.baseline for score in card.scores} == {"bicubic" if scale == 2 else "the plate"}
+
+
 @pytest.mark.parametrize("line", ["frames = 2", "frames = 7"])
 def test_other_counts_of_frames_are_refused(tmp_path: Path, line: str) -> None:
     path = Path(clip_recipe(tmp_path / "r.toml"))

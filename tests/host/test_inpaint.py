@@ -57,10 +57,12 @@ def test_the_background_is_borrowed_and_every_layer_handed_on(gui: Scene, shot: 
 
 def test_a_range_is_what_its_frames_are_one_by_one(gui: Scene, shot: inpaint_scene.Scene, tmp_path: Path) -> None:
     node = build(gui, shot)
+    for name, value in (("use_script_range", False), ("first", 1007), ("last", 1009)):
+        node[name].setValue(value)
     gui.press(node, "cook_range")
     assert gui.session.messages == []
-    assert gui.status(node) == "fresh: 1001-1009"
-    together = {frame: gui.result(node, frame) for frame in (1001, 1009)}
+    assert gui.status(node) == "fresh: 1007-1009"
+    together = {frame: gui.result(node, frame) for frame in (1007, 1009)}
     node["cache"].setValue(str(tmp_path / "other").replace("\\", "/"))
     for frame, expected in together.items():
         gui.nuke.frame(frame)

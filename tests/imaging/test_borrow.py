@@ -1,4 +1,4 @@
-"""Alignment and borrowing on drawn pictures: below a tenth of a pixel, never across a matte, never beyond the values."""
+"""Alignment and borrowing on drawn pictures: below a tenth of a pixel, never across a matte or beyond the values."""
 
 from __future__ import annotations
 
@@ -119,6 +119,16 @@ def test_light_is_matched_smoothly_and_texture_is_left_alone() -> None:
     assert (numbers[hole] == 7).all()
     assert np.abs(patch.pixels / truth - 1)[hole].max() < 0.03
     assert not patch.open.any() and patch.known.all()
+
+
+def test_light_is_not_matched_to_something_else() -> None:
+    truth, other = ground(120, 120, seed=5), ground(120, 120, seed=6) ** 2
+    hole = np.zeros((120, 120), bool)
+    hole[40:80, 40:80] = True
+    rows, columns = np.mgrid[0:120, 0:120].astype(np.float32)
+    patch = Patch((0, 0, 120, 120), truth.copy(), hole.copy(), ~hole, np.zeros((120, 120), np.float32))
+    lay_in(patch, other, np.ones_like(hole), Alignment("locked", patch.box, columns, rows, 0.0), 7.0)
+    np.testing.assert_array_equal(patch.pixels[hole], other[hole])
 
 
 def test_a_smooth_fill_of_a_ramp_is_the_ramp_and_ignores_the_hole() -> None:

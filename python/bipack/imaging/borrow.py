@@ -27,6 +27,9 @@ _MOST = 0.7
 _AGREES = 0.008
 """Change of light below which none is made, beside what grain alone explains."""
 
+_UNLIKE = 0.25
+"""Spread of the ratio around the hole, in nepers, from which two frames show different things and tell no light."""
+
 
 @dataclass
 class Patch:
@@ -140,6 +143,8 @@ def _at_this_light(here: Pixels, other: Pixels, known: Mask, new: Mask) -> Pixel
     # What does not fit at all (a hair, a passer-by) is no change of light.
     middle = np.median(ratio[ring], axis=0)
     spread = 1.48 * np.median(np.abs(ratio[ring] - middle), axis=0) + 1e-4
+    if float(spread.max()) > _UNLIKE:
+        return other
     fits = np.abs(ratio - middle).max(axis=-1) < 3.0 * float(spread.max()) + 0.03
     weight = (ring & fits).astype(np.float32)
     size = (2 * _RING + 1, 2 * _RING + 1)

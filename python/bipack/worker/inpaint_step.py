@@ -129,8 +129,8 @@ class InpaintStep:
         def make_up(picture: Pixels, hole: Mask) -> Pixels:
             return inpaint_net.fill(picture, hole, network, self.card.geometry.multiple)
 
-        def network(picture: Pixels, hole: Mask, guided: bool) -> Pixels:
-            return self._run(picture, hole, guided, control)
+        def network(picture: Pixels, hole: Mask) -> Pixels:
+            return self._run(picture, hole, control)
 
         check()
         near, key_numbers = lenders(given.frame, given.knobs, self._frames)
@@ -149,12 +149,12 @@ class InpaintStep:
             self._filler = identity, Filler(keys, motion, match)
         return self._filler[1].fill(here, neighbours, make_up if knobs["make_up"] else None, check)
 
-    def _run(self, picture: Pixels, hole: Mask, guided: bool, control: StepControl) -> Pixels:
-        """The network once, on an encoded picture (height, width, 3)."""
+    def _run(self, picture: Pixels, hole: Mask, control: StepControl) -> Pixels:
+        """The network once, on an encoded picture (height, width, 3) with a start in its hole."""
         feeds = {
             self._ports["plate"]: np.ascontiguousarray(picture.transpose(2, 0, 1)[None], np.float32),
             self._ports["matte"]: hole[None, None].astype(np.float32),
-            self._ports["amount"]: np.array([float(guided)], np.float32),
+            self._ports["amount"]: np.ones(1, np.float32),
         }
         result: NDArray[np.float32] = self._session.run(feeds, control.cancel)[self.card.outputs[0].name]
         return np.ascontiguousarray(result[0].transpose(1, 2, 0))

@@ -54,7 +54,7 @@ def test_from_plate_to_matte_to_track(terminal: Any, faces: Any) -> None:
     assert panel.wait(faces) == 0, (Path(folder) / panel.LOG).read_text(encoding="utf-8")
     assert faces["status"].value() == "Face 1: frames 1001-1002."
     assert not faces.node("WritePlate")["file"].value() and faces.node("WritePlate")["disable"].value()
-    truth = face_plates.labels(HEIGHT, WIDTH, [FACE])
+    truth = face_plates.regions(HEIGHT, WIDTH, [FACE])
     for region in ("mouth", "hair"):
         faces["region"].setValue(region)
         panel.region_chosen(faces)

@@ -30,6 +30,9 @@ COLORS = np.stack([_CUBE[_GREY], *(_CUBE[:_GREY] + _CUBE[_GREY + 1 :])[: len(REG
 DOTS = np.stack((_CUBE[:_GREY] + _CUBE[_GREY + 1 :])[len(REGIONS) - 1 : len(REGIONS) - 1 + len(POINTS)])
 """(5, 3) encoded color of each point."""
 
+OF_DOTS = tuple(REGIONS.index(name) for name in ("eye_l", "eye_r", "nose", "mouth", "mouth"))
+"""Region that each point lies in."""
+
 # Region, middle and half axes in widths of the face, from the middle between eyes and mouth; y down.
 _SHAPES = (
     ("hair", 0, -0.35, 0.6, 0.6),
@@ -67,6 +70,11 @@ def labels(height: int, width: int, faces: list[tuple[float, float, float, float
             box = (tuple(middle - 0.5), (4 * wide * axes[0], 4 * wide * axes[1]), angle)
             cv2.ellipse(canvas, box, int(value), -1)
     return canvas[::2, ::2]
+
+
+def regions(height: int, width: int, faces: list[tuple[float, float, float, float]]) -> np.ndarray:
+    """(height, width) region of each pixel, the points as part of theirs."""
+    return np.array([*range(len(REGIONS)), *OF_DOTS], np.uint8)[labels(height, width, faces)]
 
 
 def linear(height: int, width: int, faces: list[tuple[float, float, float, float]]) -> np.ndarray:
@@ -111,9 +119,10 @@ def _graph() -> onnx.ModelProto:
     sharp = 60.0
     weights = np.concatenate([2 * everything * sharp, -sharp * np.ones_like(everything)], 1)[:, :, None, None]
     biases = -sharp * (everything**2).sum(1)
-    # The dots are skin to the regions: their closeness is added to that of skin by a second convolution.
+    # The dots belong to the regions that they lie in: their shares are added to these by a second convolution.
     merge = np.concatenate([np.eye(16), np.zeros((16, 5))], 1).astype(np.float32)
-    merge[REGIONS.index("skin"), 16:] = 1
+    for index, region in enumerate(OF_DOTS):
+        merge[region, 16 + index] = 1
     pick = np.concatenate([np.zeros((5, 16)), np.eye(5)], 1).astype(np.float32)
     face = np.array([name not in ("background", "hair", "neck") for name in REGIONS], np.float32)
     constants = {

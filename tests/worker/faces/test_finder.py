@@ -8,7 +8,6 @@ import pytest
 
 import face_plates
 from bipack.errors import MissingInput, ModelRefused
-from bipack.face_regions import REGIONS
 from bipack.imaging import color
 from bipack.worker.faces import finder
 from bipack.worker.faces.parser import Parsed, Parser
@@ -70,7 +69,8 @@ def crowd(count: int) -> Parsed:
     regions = np.eye(21, dtype=np.float32)[labels]
     points = np.stack([_blurred(regions[..., 16 + index]) for index in range(5)], -1)
     shares = regions[..., :16].copy()
-    shares[..., REGIONS.index("skin")] += regions[..., 16:].sum(-1)
+    for index, region in enumerate(face_plates.OF_DOTS):
+        shares[..., region] += regions[..., 16 + index]
     return Parsed(shares, points, np.full(labels.shape, 60, np.float32))
 
 

@@ -42,6 +42,9 @@ _SHAPE = np.array([[0.22, -0.24], [-0.22, -0.24], [0.0, 0.03], [0.165, 0.24], [-
 _FACE = tuple(REGIONS.index(name) for name in REGIONS if name not in ("background", "hair", "neck"))
 
 
+_AT_POINTS = tuple(REGIONS.index(name) for name in ("eye_l", "eye_r", "nose", "mouth"))
+
+
 def find(parser: Parser, encoded: Pixels, most: int = 16, cancel: threading.Event | None = None) -> list[Found]:
     """Faces in an encoded picture (height, width, 3), the surest first; at most `most`. Raises Cancelled."""
     longer = max(encoded.shape[:2])
@@ -94,7 +97,20 @@ def _around(parsed: Parsed, row: int, column: int) -> Found | None:
     points[heat < _WARM] = np.nan
     if np.isfinite(points[:, 0]).sum() < 3:
         return None
-    return Found(completed(points, width), width, float(heat.mean()))
+    return Found(completed(points, width), width, float(heat.mean()) * _fits(parsed, points, width))
+
+
+def _fits(parsed: Parsed, points: Doubles, width: float) -> float:
+    """0..1 how well the regions at the points are those of a face: both eyes, nose and mouth, the worst left out.
+
+    A hand or a pot may be warm at five places; it has no nose between two eyes. One may be hidden.
+    """
+    places = (points[0], points[1], points[2], 0.5 * (points[3] + points[4]))
+    shares = [
+        _disk(parsed.regions[..., region], (float(x), float(y)), 0.06 * width) if np.isfinite(x + y) else 0.0
+        for region, (x, y) in zip(_AT_POINTS, places)
+    ]
+    return float(np.mean(sorted(shares)[1:]))
 
 
 def _peak(heat: Pixels, x: float, y: float, reach: float, spread: float) -> tuple[Doubles, float]:

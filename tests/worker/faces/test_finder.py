@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import face_plates
+from bipack import settings
 from bipack.errors import MissingInput, ModelRefused
 from bipack.imaging import color
 from bipack.worker.faces import finder
@@ -103,11 +104,12 @@ def test_a_hot_spot_without_a_face_is_none() -> None:
     assert finder.candidates_in(bare) == []
 
 
-def test_a_model_that_is_no_parser_is_refused(tmp_path: Path) -> None:
+def test_a_model_that_is_no_parser_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = face_plates.write_parser(tmp_path)
     text = (Path(folder) / "card.json").read_text(encoding="utf-8")
     (Path(folder) / "card.json").write_text(text.replace('"kind": "parser"', '"kind": "image"'), encoding="utf-8")
     with pytest.raises(ModelRefused, match="no face parser"):
         Parser(folder)
+    monkeypatch.setattr(settings, "model_folders", lambda: [])
     with pytest.raises(MissingInput, match="bipack-train faces"):
         Parser()

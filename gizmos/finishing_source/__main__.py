@@ -40,7 +40,7 @@ def texts() -> Iterator[tuple[Path, str]]:
         yield HERE.parent / f"{name}.gizmo", build()
     for path in sorted(HERE.parent.glob("*.gizmo")):
         text = path.read_text(encoding="utf-8")
-        if f"\n  name {tail.AFTER}\n" in text:
+        if tail.fits(text):
             yield path, tail.add_tail(text)
 
 

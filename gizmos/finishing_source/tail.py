@@ -31,6 +31,11 @@ OWN_KNOBS = (
 )
 
 
+def fits(text: str) -> bool:
+    """Whether a gizmo lays its result over its plate. Slow motion does not: its frames are not those of the plate."""
+    return all(f"\n  name {node}\n" in text for node in (AFTER, PLATE))
+
+
 def add_tail(text: str) -> str:
     """The text of a gizmo with the tail in it."""
     text = _without_tail(text)

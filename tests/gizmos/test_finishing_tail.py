@@ -18,7 +18,7 @@ from finishing_scene import GIZMOS, Scene, frame_of
 HEIGHT, WIDTH = 80, 110
 WEIGHTS = (0.2, 0.0, 1.0, 1.0, 0.5, 0.9)
 MODEL_GIZMOS = sorted(
-    path.stem for path in GIZMOS.glob("*.gizmo") if "\n  name ShownResult\n" in path.read_text(encoding="utf-8")
+    path.stem for path in GIZMOS.glob("*.gizmo") if "\n  name PlateResized\n" in path.read_text(encoding="utf-8")
 )
 
 

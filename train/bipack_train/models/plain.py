@@ -111,6 +111,7 @@ class PlainNet(nn.Module):
     ) -> None:
         super().__init__()
         self.scale, self.width, self.depth, self.channels, self.noise = scale, width, depth, channels, noise
+        self.frames = frames
 
         def conv(inputs: int, outputs: int, gain: float = 1.0) -> nn.Module:
             return BranchedConv(inputs, outputs, expansion, gain) if branched else _bare(inputs, outputs, gain)
@@ -131,7 +132,8 @@ class PlainNet(nn.Module):
         detail and is the same for any noise.
         """
         difference = self.body(with_noise(plate, noise, amount) if self.noise else plate)
-        plate = plate[:, : self.channels]
+        if self.frames > 1:  # a cut without need would stay in the graph
+            plate = plate[:, : self.channels]
         if difference.dtype != plate.dtype:  # bfloat16 inside autocast; a cast without need would end up in the graph
             difference = difference.to(plate.dtype)
         result: Tensor = repeat_pixels(plate, self.scale) + self.shuffle(difference)
@@ -157,13 +159,14 @@ class _HalfBody(nn.Module):
         super().__init__()
         self.body = net.body.half()
         self.shuffle, self.scale, self.limited, self.noise = net.shuffle, net.scale, net.limited, net.noise
-        self.channels = net.channels
+        self.channels, self.frames = net.channels, net.frames
 
     def forward(self, plate: Tensor, noise: Tensor | None = None, amount: Tensor | None = None) -> Tensor:
         """As PlainNet.forward, float32 in and out."""
         seen = with_noise(plate, noise, amount) if self.noise else plate
         difference: Tensor = self.shuffle(self.body(seen.half())).float()
-        plate = plate[:, : self.channels]
+        if self.frames > 1:
+            plate = plate[:, : self.channels]
         result = repeat_pixels(plate, self.scale) + difference
         return hold_lights(result, plate, self.scale) if self.limited else result
 

@@ -17,8 +17,12 @@ from finishing_scene import GIZMOS, Scene, frame_of
 
 HEIGHT, WIDTH = 80, 110
 WEIGHTS = (0.2, 0.0, 1.0, 1.0, 0.5, 0.9)
+WITHOUT_TAIL = {"BipackSlowMo"}
+"""Its frames are not those of the plate, so that there is nothing to lay bands over."""
+
 MODEL_GIZMOS = sorted(
-    path.stem for path in GIZMOS.glob("*.gizmo") if "\n  name PlateResized\n" in path.read_text(encoding="utf-8")
+    {path.stem for path in GIZMOS.glob("*.gizmo") if "\n  name ShownResult\n" in path.read_text(encoding="utf-8")}
+    - WITHOUT_TAIL
 )
 
 

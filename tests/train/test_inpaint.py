@@ -11,6 +11,8 @@ import pytest
 import torch
 
 from bipack import catalog
+from bipack.card import ModelCard
+from bipack.errors import ModelRefused
 from bipack.worker.session import open_session
 from bipack_train import inpaint, inpaint_masks, inpaint_recipe, inpaint_scores, pictures, publish_inpaint
 from bipack_train.inpaint_pool import InpaintPool
@@ -92,10 +94,16 @@ def test_a_run_goes_on_from_its_checkpoint_as_if_it_had_not_stopped(room: Path, 
     assert [row.split(",")[0] for row in rows] == ["step", "2", "4", "6"]
 
 
-def test_what_is_published_is_proved_scored_and_opens_as_inpaint(room: Path, finished: inpaint.Run) -> None:
+@pytest.fixture(scope="module")
+def published(room: Path, finished: inpaint.Run) -> tuple[ModelCard, Path]:
+    """The finished run as a model: its card and folder."""
     settings = inpaint_recipe.load_recipe(str(room / "recipe.toml"))
     card = publish_inpaint.publish(settings, str(room / "recipe.toml"), str(room / "data"), str(room / "run"))
-    folder = room / "run" / "tiny_inpaint"
+    return card, room / "run" / "tiny_inpaint"
+
+
+def test_what_is_published_is_proved_scored_and_opens_as_inpaint(published: tuple[ModelCard, Path]) -> None:
+    card, folder = published
     assert card.kind == "inpaint"
     assert [score.metric for score in card.scores] == ["PSNR in the hole"] * 2
     assert card.training.steps == 6
@@ -105,15 +113,10 @@ def test_what_is_published_is_proved_scored_and_opens_as_inpaint(room: Path, fin
         assert session.facts.tiling == "exact"
 
 
-def test_a_wrong_start_is_not_published(room: Path, finished: inpaint.Run) -> None:
-    from bipack.errors import ModelRefused
-
-    folder = room / "run" / "tiny_inpaint"
-    if not folder.exists():
-        pytest.skip("nothing was published before")
+def test_a_wrong_start_is_not_published(published: tuple[ModelCard, Path]) -> None:
     torch.manual_seed(1)
     with pytest.raises(ModelRefused, match="With a start"):
-        publish_inpaint.prove_guided(Inpaint(InpaintNet()).eval(), str(folder))
+        publish_inpaint.prove_guided(Inpaint(InpaintNet()).eval(), str(published[1]))
 
 
 def test_the_loss_falls_on_one_picture() -> None:

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from bipack.errors import BipackError, UsageError
-from bipack_train import checkpoint, inpaint_masks, muon, pictures, recipe
+from bipack_train import checkpoint, inpaint_masks, muon, pictures, timed_run
 from bipack_train.ema import Ema
 from bipack_train.inpaint_pool import InpaintPool
 from bipack_train.inpaint_recipe import InpaintRecipe, Schedule
@@ -225,7 +225,7 @@ def train(
     log.info("%d pictures, %.0f MB, %d watched", len(pool), pool.megabytes, len(watched))
     run = start_run(settings, pick_device(device))
     if resume and os.path.exists(path):
-        _restore(run, path)
+        timed_run.restore(run, run.net, path, "muon")
         log.info("going on from step %d", run.step)
     _loop(run, pool, watched, path, _LogFile(os.path.join(out, LOG), run.step), stop)
     return run
@@ -255,7 +255,7 @@ def _loop(
             _say(run, loss, score)
         stopping = stop()
         if last or stopping or time.monotonic() - saved > settings.checkpoint_seconds:
-            _save(run, path)
+            timed_run.save(run, run.net, path, "muon")
             saved = time.monotonic()
         if stopping:
             return
@@ -285,36 +285,10 @@ def _say(run: Run, loss: float, score: tuple[float, float] | None) -> None:
     log.info("%s", figures)
 
 
-def _save(run: Run, path: str) -> None:
-    checkpoint.save(
-        path,
-        step=run.step,
-        recipe_digest=recipe.digest(run.settings),
-        model=run.net,
-        ema=run.ema,
-        optimizers={"muon": run.optimizer},
-        generators={"crops": run.rng},
-        extra={"seconds": run.seconds},
-    )
-
-
-def _restore(run: Run, path: str) -> None:
-    state = checkpoint.load(path)
-    checkpoint.restore(
-        state,
-        recipe_digest=recipe.digest(run.settings),
-        model=run.net,
-        ema=run.ema,
-        optimizers={"muon": run.optimizer},
-        generators={"crops": run.rng},
-    )
-    run.step, run.seconds = state.step, float(state.extra["seconds"])
-
-
 def averaged_from(path: str, settings: InpaintRecipe) -> InpaintNet:
     """The finished network of the checkpoint at `path`, on the CPU."""
     run = start_run(settings, torch.device("cpu"))
-    _restore(run, path)
+    timed_run.restore(run, run.net, path, "muon")
     return averaged(run)
 
 

@@ -26,7 +26,7 @@ from torch.nn import functional
 from bipack import atomic
 from bipack.card import Source
 from bipack.errors import BipackError, UsageError
-from bipack_train import checkpoint, motion_scenes, pictures, recipe, slowmo_clips
+from bipack_train import checkpoint, motion_scenes, pictures, recipe, slowmo_clips, timed_run
 from bipack_train.ema import Ema
 from bipack_train.models.slowmo import FlowNet, SynthesisNet, blend
 from bipack_train.slowmo_pool import RENDERED, Batch, MomentPool, crops_of, default_path
@@ -353,7 +353,7 @@ def train(
         run.nets.load_state_dict(weights)
         run.ema = Ema(run.nets, settings.schedule.ema)
     if resume and os.path.exists(path):
-        _restore(run, path)
+        timed_run.restore(run, run.nets, path)
         log.info("going on from step %d", run.step)
     _loop(run, pool, path, os.path.join(out, LOG), stop)
     return run
@@ -386,7 +386,7 @@ def _loop(run: Run, pool: MomentPool, path: str, log_path: str, stop: Callable[[
             losses.clear()
             errors.clear()
         if ends or stop() or time.monotonic() - saved > settings.checkpoint_seconds:
-            _save(run, path)
+            timed_run.save(run, run.nets, path)
             saved = time.monotonic()
             if stop():
                 return
@@ -409,29 +409,3 @@ def averaged_from(path: str, settings: SlowmoRecipe) -> nn.ModuleDict:
     nets = networks(settings)
     nets.load_state_dict(checkpoint.load_weights(path))
     return nets.eval()
-
-
-def _save(run: Run, path: str) -> None:
-    checkpoint.save(
-        path,
-        step=run.step,
-        recipe_digest=recipe.digest(run.settings),
-        model=run.nets,
-        ema=run.ema,
-        optimizers={"adamw": run.optimizer},
-        generators={"crops": run.rng},
-        extra={"seconds": run.seconds},
-    )
-
-
-def _restore(run: Run, path: str) -> None:
-    state = checkpoint.load(path)
-    checkpoint.restore(
-        state,
-        recipe_digest=recipe.digest(run.settings),
-        model=run.nets,
-        ema=run.ema,
-        optimizers={"adamw": run.optimizer},
-        generators={"crops": run.rng},
-    )
-    run.step, run.seconds = state.step, float(state.extra["seconds"])

@@ -24,7 +24,7 @@ from bipack import atomic
 from bipack.card import Source
 from bipack.errors import BipackError, UsageError
 from bipack.face_regions import REGIONS
-from bipack_train import checkpoint, recipe
+from bipack_train import checkpoint, recipe, timed_run
 from bipack_train.ema import Ema
 from bipack_train.faces.hand import HandFrames
 from bipack_train.faces.scenes import Scenes, Stage
@@ -268,7 +268,8 @@ def train(
     run = start_run(settings, pick_device(device), weights)
     rows: list[list[str]] = []
     if resume and os.path.exists(path):
-        restore(run, path)
+        timed_run.restore(run, run.net, path, generator="scenes")
+        log.info("going on from step %d", run.step)
         rows = _earlier_rows(os.path.join(out, LOG), run.step)
     begun, before, saved = time.monotonic(), run.seconds, time.monotonic()
     parts: list[dict[str, float]] = []
@@ -281,7 +282,7 @@ def train(
             parts.clear()
             atomic.write_bytes(os.path.join(out, LOG), _table(rows))
         if last or stopping or time.monotonic() - saved > settings.checkpoint_seconds:
-            save(run, path)
+            timed_run.save(run, run.net, path, generator="scenes")
             saved = time.monotonic()
         if stopping:
             break
@@ -324,37 +325,8 @@ def averaged(run: Run) -> FaceParserNet:
 def averaged_from(path: str, settings: ParserRecipe) -> FaceParserNet:
     """The finished network of the checkpoint at `path`, on the CPU."""
     run = start_run(settings, torch.device("cpu"))
-    restore(run, path)
+    timed_run.restore(run, run.net, path, generator="scenes")
     return averaged(run)
-
-
-def save(run: Run, path: str) -> None:
-    """Write the checkpoint. Raises DiskError."""
-    checkpoint.save(
-        path,
-        step=run.step,
-        recipe_digest=recipe.digest(run.settings),
-        model=run.net,
-        ema=run.ema,
-        optimizers={"adamw": run.optimizer},
-        generators={"scenes": run.rng},
-        extra={"seconds": run.seconds},
-    )
-
-
-def restore(run: Run, path: str) -> None:
-    """Go on from a checkpoint. Raises MissingInput, CorruptInput, UsageError for another recipe's."""
-    state = checkpoint.load(path)
-    checkpoint.restore(
-        state,
-        recipe_digest=recipe.digest(run.settings),
-        model=run.net,
-        ema=run.ema,
-        optimizers={"adamw": run.optimizer},
-        generators={"scenes": run.rng},
-    )
-    run.step, run.seconds = state.step, float(state.extra["seconds"])
-    log.info("going on from step %d", run.step)
 
 
 def _tensor(pictures: np.ndarray, device: torch.device) -> Tensor:

@@ -81,6 +81,50 @@ def test_what_is_above_is_needed_on_plate_frames_and_the_ends_are_held(terminal:
     ]
 
 
+def test_what_feeds_the_mask_is_needed_on_frames_of_the_result(terminal: Scene, no_models: None) -> None:
+    plate = terminal.plate()
+    above, mask = slow_motion(terminal, plate, slow_factor=2), slow_motion(terminal, plate, slow_factor=4)
+    node = slow_motion(terminal, above, slow_factor=3, use_plate_range=False, first=1001, last=1003)
+    node.setInput(2, mask)
+    running = terminal.host("running")
+    needs = terminal.host("graph").needs(terminal.write(node), [1002, 1007], running.window_of)
+    assert {need.node.name: need.frames for need in needs} == {
+        above.name(): (1001, 1002, 1003),
+        mask.name(): (1002, 1007),
+        node.name(): (1002, 1007),
+    }
+    node.setInput(2, above)
+    needs = terminal.host("graph").needs(terminal.write(node), [1002, 1007], running.window_of)
+    # As plate 1001 to 1003; as mask 1002 and 1007, which is after its last frame, 1005.
+    assert {need.node.name: need.frames for need in needs} == {
+        above.name(): (1001, 1002, 1003, 1005),
+        node.name(): (1002, 1007),
+    }
+
+
+def green(node: Any, frame: int) -> np.ndarray:
+    import stand_in
+
+    return np.asarray(stand_in.evaluate(node, frame).array("rgba.green"))
+
+
+def test_the_cooked_result_lies_over_the_plate_in_the_same_timing(terminal: Scene, no_models: None) -> None:
+    plate = terminal.plate()
+    node = slow_motion(terminal, plate, "speed", speed=-25)
+    terminal.press(node, "cook_range")
+    keys, between = {1001: 1003, 1005: 1002, 1009: 1001}, {1002: 1003, 1003: 1003, 1004: 1002, 1006: 1002}
+    for frame, source in keys.items():
+        np.testing.assert_array_equal(green(node, frame), green(plate, source))
+    assert not any(np.array_equal(green(node, frame), green(plate, source)) for frame, source in between.items())
+    node["finish_grain"].setValue("synthetic")
+    for frame, source in keys.items():
+        np.testing.assert_array_equal(green(node, frame), green(plate, source))
+    node["mix"].setValue(0)
+    for frame, source in {**keys, **between}.items():
+        np.testing.assert_array_equal(green(node, frame), green(plate, source))
+    assert (node.firstFrame(), node.lastFrame()) == (1001, 1009)
+
+
 def test_a_part_of_the_plate_in_percent_backwards(terminal: Scene, no_models: None) -> None:
     node = slow_motion(terminal, terminal.plate(), "speed", speed=-50, use_plate_range=False, first=1001, last=1002)
     terminal.press(node, "cook_range")

@@ -156,6 +156,18 @@ def test_a_node_below_goes_stale_with_the_one_above(gui: Scene, gain: str) -> No
     assert check(gui, second) == f"stale: 1001-1003 ({first.name()} changed)"
 
 
+def test_a_node_below_goes_stale_with_the_finishing_of_the_one_above(gui: Scene, gain: str) -> None:
+    first = gui.bipack(gui.plate(), gain)
+    second = gui.bipack(first, gain)
+    gui.press(second, "cook_range")
+    first["finish_grain"].setValue("synthetic")
+    assert check(gui, second) == f"stale: 1001-1003 ({first.name()} changed)"
+    first["finish_grain"].setValue("off")
+    assert check(gui, second) == "fresh: 1001-1003"
+    first.node("FinishClump_green")["matrix"].setValue(0.5, 60)
+    assert check(gui, second) == f"stale: 1001-1003 ({first.name()} changed)"
+
+
 def test_keys_and_expressions_above_are_the_same_recipe_on_every_frame(gui: Scene, gain: str) -> None:
     first = gui.bipack(gui.plate(), gain)
     first["mix"].setExpression("(frame - 1000) / 3")

@@ -685,6 +685,18 @@ def test_knobs_are_taken_at_the_frame_that_is_asked_for(nuke: ModuleType, pictur
     assert shifted.sample("red", 0, 0, frame=5) == 2
 
 
+def test_a_time_warp_shows_the_frame_that_lookup_says(nuke: ModuleType, picture: Picture) -> None:
+    times = nuke.nodes.Multiply(inputs=[picture({"R": np.ones((2, 2), np.float32)})])
+    times["value"].setExpression("frame")
+    warp = nuke.nodes.TimeWarp(inputs=[times], filter="none")
+    assert out(warp, "rgba.red", frame=10).max() == 1, "the default"
+    warp["lookup"].setExpression("30 - frame / 4")
+    assert out(warp, "rgba.red", frame=10).max() == 27.5
+    warp["filter"].setValue("box")
+    with pytest.raises(NotEvaluated, match="filter"):
+        out(warp, "rgba.red", frame=10)
+
+
 def test_an_expression_may_ask_for_its_inputs_size(nuke: ModuleType, picture: Picture) -> None:
     node = nuke.nodes.Transform(inputs=[picture(values())])
     node["translate"].setExpression("input.width / 2", 0)

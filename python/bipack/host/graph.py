@@ -13,7 +13,7 @@ from typing import Any, Callable, Dict, FrozenSet, Iterable, List, Mapping, Opti
 import nuke
 
 from bipack import inpaint_knobs
-from bipack.host.node import MATTE_INPUT, PLATE_INPUT, TIMING_BY, BipackNode, is_bipack
+from bipack.host.node import MASK_INPUT, MATTE_INPUT, PLATE_INPUT, TIMING_BY, BipackNode, is_bipack
 
 _TIME_NODES = """
     AppendClip FrameBlend FrameHold FrameRange Kronos MotionBlur MotionBlur2D NoTimeBlur OFlow2 Retime SmartVector
@@ -73,7 +73,7 @@ def inputs_of(node: Any) -> List[Any]:
         first = node.input(0)
         return [first] if first is not None else []
     if is_bipack(node):
-        return [found for found in (node.input(PLATE_INPUT), node.input(MATTE_INPUT)) if found is not None]
+        return [found for found in (*_cooked_from(node), _mask(node)) if found is not None]
     if isinstance(node, nuke.Group):
         return [output for output in nuke.allNodes("Output", group=node) if output.input(0) is not None]
     if node.Class() == "Write" and _is_on(node, "reading"):
@@ -82,6 +82,16 @@ def inputs_of(node: Any) -> List[Any]:
         chosen = node.input(min(max(int(node["which"].value()), 0), max(node.inputs() - 1, 0)))
         return [chosen] if chosen is not None else []
     return [found for found in (node.input(index) for index in range(node.inputs())) if found is not None]
+
+
+def _cooked_from(node: Any) -> Tuple[Any, Any]:
+    """Plate and matte of a Bipack node."""
+    return node.input(PLATE_INPUT), node.input(MATTE_INPUT)
+
+
+def _mask(node: Any) -> Optional[Any]:
+    """What says where the result of a Bipack node that retimes is kept."""
+    return node.input(MASK_INPUT) if node.knob(TIMING_BY) is not None else None
 
 
 def varies(knob: Any) -> bool:
@@ -145,7 +155,8 @@ def needs(target: Any, frames: Iterable[int], window_of: WindowOf) -> List[Need]
             asked = _asked_of_inputs(node, own)
         for source in inputs_of(node):
             key = source.fullName()
-            wanted[key] = wanted.get(key, frozenset()) | (own if asked is None else asked)
+            passed = own if asked is None else _asked_of(source, node, own, asked)
+            wanted[key] = wanted.get(key, frozenset()) | passed
             warped[key] = warped.get(key, False) or is_warped or asked is None
     return list(reversed(found))
 
@@ -180,6 +191,15 @@ def shifts_time(nodes: Iterable[Any]) -> bool:
         (node.Class() in TIME_NODES or (is_bipack(node) and node.knob(TIMING_BY) is not None)) and not is_off(node)
         for node in nodes
     )
+
+
+def _asked_of(source: Any, node: Any, own: FrozenSet[int], asked: FrozenSet[int]) -> FrozenSet[int]:
+    """Frames that `node`, to make `own`, asks of one of its inputs: of a mask `own`, of all others `asked`."""
+    mask = _mask(node) if is_bipack(node) and not is_off(node) else None
+    if mask is None or mask.fullName() != source.fullName():
+        return asked
+    others = [found.fullName() for found in _cooked_from(node) if found is not None]
+    return own | asked if source.fullName() in others else own
 
 
 def _asked_of_inputs(node: Any, frames: FrozenSet[int]) -> Optional[FrozenSet[int]]:

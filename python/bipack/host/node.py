@@ -28,8 +28,11 @@ MATTE_WRITE = "CookMatte"
 RESULT_READ = "Cooked"
 LAYER_ONLY = "LayerOnly"
 INSIDE_MATTE = "InsideMatte"
+INSIDE_MASK = "InsideMask"
 
 PLATE_INPUT, MATTE_INPUT = 0, 1
+MASK_INPUT = 2
+"""Of a node that retimes: where its result is kept. It goes by the result's frames, plate and matte by the plate's."""
 
 SHOW_RESULT, SHOW_PLATE = "result", "plate"
 

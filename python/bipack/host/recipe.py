@@ -22,6 +22,7 @@ from bipack.frames import FramePath
 from bipack.host import graph, model, retiming
 from bipack.host.knob_text import shaping_knobs
 from bipack.host.node import (
+    INSIDE_MASK,
     INSIDE_MATTE,
     LAYER_ONLY,
     MODEL_KNOB_PREFIX,
@@ -32,8 +33,16 @@ from bipack.host.node import (
 )
 
 _COLOR_KNOBS = ("colorManagement", "OCIO_config", "customOCIOConfigPath", "workingSpaceLUT")
-_DOWNSTREAM_KNOBS = ("mix", "restrict", "factor")
+_DOWNSTREAM_KNOBS = ("mix", "restrict", "factor", "plate_between")
 """Knobs of a Bipack node that change what it hands on, besides its recipe."""
+
+_FINISHING = "finish_"
+"""Beginning of the names of those that finish the result."""
+
+_DOWNSTREAM_NODES = (
+    LAYER_ONLY, INSIDE_MATTE, INSIDE_MASK, "FinishClump_red", "FinishClump_green", "FinishClump_blue", "FinishGrainMix",
+)  # fmt: skip
+"""Nodes in it that hold what else does: channels, and the grain that was measured."""
 
 
 @dataclass(frozen=True)
@@ -167,9 +176,16 @@ def _bipack_text(node: BipackNode) -> List[Any]:
     except BipackError as error:
         # It cannot be cooked as it stands; that is said when it is its turn, not when this node's status is asked for.
         facts = str(error)
-    after = [_saved(node.group[name]) for name in _DOWNSTREAM_KNOBS if node.has(name)]
-    inside = [node.inner(name) for name in (LAYER_ONLY, INSIDE_MATTE) if node.has_inner(name)]
+    after: List[Any] = [_saved(node.group[name]) for name in _DOWNSTREAM_KNOBS if node.has(name)]
+    after += _finishing(node.group)
+    inside = [node.inner(name) for name in _DOWNSTREAM_NODES if node.has_inner(name)]
     return [node.tool, facts, after, [shaping_knobs(found) for found in inside]]
+
+
+def _finishing(group: Any) -> List[List[str]]:
+    """Name and value of every knob that finishes the result; not which of its groups are open, nor what is told."""
+    found = [item for item in shaping_knobs(group).items() if item[0].startswith(_FINISHING)]
+    return [[name, value] for name, value in sorted(found) if group[name].Class() not in ("Tab_Knob", "Text_Knob")]
 
 
 def _linked(node: Any) -> List[Any]:

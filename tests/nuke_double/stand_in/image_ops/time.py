@@ -24,6 +24,17 @@ def time_offset(op: Op) -> Image:
     return op.image(0, op.frame - op.number("time_offset"))
 
 
+def time_warp(op: Op) -> Image:
+    """The frame `lookup`. With the filter `none` a fraction goes on to the input as it is; that alone is exact.
+
+    Of the filters Foundry's reference guide says what they do (round the middle of `length` frames, average them), but
+    not where that length lies around `lookup`.
+    """
+    if op.choice("filter") != "none":
+        raise NotEvaluated(f"{op.node.fullName()}: TimeWarp is known with the filter none only")
+    return op.image(0, op.number("lookup"))
+
+
 def time_clip(op: Op) -> Image:
     op.only_default("reverse")
     frame = read.in_range(op, "first", "last", "before", "after")
@@ -57,6 +68,7 @@ OPERATORS = {
     "FrameHold": frame_hold,
     "TimeOffset": time_offset,
     "FrameRange": same,
+    "TimeWarp": time_warp,
     "TimeClip": time_clip,
     "FrameBlend": frame_blend,
 }

@@ -118,6 +118,14 @@ CLASSES: dict[str, Table] = {
     "Tracker4": Table((kept("tracks"), xy("center"), integer("reference_frame", 1), enum("filter", FILTERS, "Cubic"))),
     "FrameHold": Table((integer("firstFrame"), integer("first_frame"), integer("increment"))),
     "TimeOffset": Table((integer("time_offset"), boolean("reverse_input"), string("time"))),
+    "TimeWarp": Table(
+        (
+            double("lookup", 1.0),
+            double("length", 1.0),
+            enum("filter", ["none", "nearest", "box"], "box"),
+            string("time"),
+        )
+    ),
     "FrameRange": Table((integer("first_frame", 1), integer("last_frame", 1), string("time"), button("reset"))),
     "TimeClip": Table(
         (

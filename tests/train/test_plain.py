@@ -92,13 +92,14 @@ def test_the_half_twin_keeps_the_plate_in_float32() -> None:
     assert torch.equal(silent.half_twin()(plate), repeat_pixels(plate, 2))
 
 
-def test_beside_a_light_of_50000_to_1_nothing_rings() -> None:
+@pytest.mark.parametrize("balance", [True, False])
+def test_beside_a_light_of_50000_to_1_nothing_rings(balance: bool) -> None:
     ground, light = 0.18, 9000.0
     plate = np.full((1, 3, 24, 24), ground, np.float32)
     plate[:, :, 5:, 9:] = light
     encoded = torch.from_numpy(color.encode(plate))
     made = net()
-    loud = hold_lights(made(encoded) + torch.randn(1, 3, 48, 48) * 3, encoded, 2)
+    loud = hold_lights(made(encoded) + torch.randn(1, 3, 48, 48) * 3, encoded, 2, balance)
     linear = color.decode(loud.detach().numpy())
     assert linear.max() <= 1.02 * light
     assert color.encode(linear).min() >= encoded.min() - 0.04
@@ -133,6 +134,7 @@ def test_a_glint_keeps_its_light() -> None:
     block = result[:, :, 12:14, 10:12]
     assert color.decode(dimmed.numpy())[:, :, 12:14, 10:12].mean() < 0.05 * 9000
     assert np.allclose(block.mean(), 9000.0, rtol=0.02)
+    assert torch.equal(hold_lights(dimmed, plate, 2, balance=False), dimmed)
 
 
 def test_lights_of_any_brightness_leave_finite_values() -> None:

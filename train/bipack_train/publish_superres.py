@@ -100,6 +100,7 @@ def draft_card(settings: SuperresRecipe, recipe_path: str, state: checkpoint.Che
         steps=state.step,
         commit=_commit(),
         date=datetime.date.today().isoformat(),
+        base_model=str(state.extra.get("base_model", "")),
         machine=f"{platform.system()} {platform.machine()}",
         minutes=round(float(state.extra["seconds"]) / 60, 1),
     )
@@ -162,8 +163,8 @@ def readme(card: ModelCard, settings: SuperresRecipe) -> str:
         f"{size.depth} convolutions of 3x3 with {size.width} channels; the result is added to the repeated pixels of "
         f"the plate. A result pixel sees {geometry.halo} plate pixels to each side, so tiles overlap by that and are "
         "exact. Values above 1 and below 0 pass through the color encoding, and no fixed range is imposed. Beside "
-        "lights the result keeps to the range and to the light of the plate pixels around it, so that nothing rings "
-        "and glints stay as bright as they were.",
+        "lights the result keeps to the range of the plate pixels around it, so that nothing rings"
+        + (", and to their light, so that glints stay as bright as they were." if size.balance else "."),
         "",
         f"Trained for {card.training.steps} steps ({card.training.minutes:.0f} minutes, {card.training.machine}); "
         f"`{superres.LOG}` is the log. It learned from:",

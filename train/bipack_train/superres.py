@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from bipack.errors import BipackError, UsageError
-from bipack_train import adversary, checkpoint, degrade, metrics, processes, recipe, superres_gan
+from bipack_train import adversary, checkpoint, degrade, metrics, processes, recipe, superres_gan, superres_init
 from bipack_train.ema import Ema
 from bipack_train.models.plain import PlainNet
 from bipack_train.pool import CropPool
@@ -67,6 +67,9 @@ class Run:
     critic: adversary.Stage | None = None
     """The discriminator of a recipe that has one."""
 
+    base_model: str = ""
+    """The model that it started from, as the card names it; empty for random weights."""
+
     model: nn.Module = field(init=False)
     """What a step calls: the net, or what compiles it or shares it among processes."""
 
@@ -91,6 +94,7 @@ def build_net(settings: SuperresRecipe) -> PlainNet:
         frames=size.frames,
         noise=size.noise,
         branched=size.branched,
+        balance=size.balance,
     )
 
 
@@ -102,6 +106,13 @@ def start_run(settings: SuperresRecipe, device: torch.device) -> Run:
     optimizer = torch.optim.Adam(net.parameters(), lr=settings.schedule.learning_rate, betas=(0.9, 0.99), foreach=True)
     critic = adversary.Stage(settings.adversary, device) if settings.adversary.share else None
     return Run(settings, net, Ema(net, settings.schedule.ema), optimizer, device, critic=critic)
+
+
+def start_from(run: Run, source: str) -> None:
+    """Take what fits of the model `source` over, before the first step. Raises MissingInput, ModelRefused."""
+    run.base_model = superres_init.start_from(run.net, source)
+    run.ema = Ema(run.net, run.settings.schedule.ema)
+    log.info("starting from %s", run.base_model)
 
 
 def speed_up(run: Run, compiled: bool) -> None:
@@ -186,6 +197,8 @@ def train(
     if resume and os.path.exists(path):
         _restore(run, path)
         log.info("going on from step %d", run.step)
+    elif settings.init:
+        start_from(run, settings.init)
     speed_up(run, compiled)
     rows = _LogFile(os.path.join(out, LOG), run.step) if processes.rank()[0] == 0 else None
     _loop(run, pool, watched, path, rows, stop)
@@ -276,7 +289,11 @@ def _save(run: Run, path: str) -> None:
         model=_modules(run),
         ema=run.ema,
         optimizers=_optimizers(run),
-        extra={"seconds": run.seconds, "critic": run.critic.state() if run.critic else None},
+        extra={
+            "seconds": run.seconds,
+            "base_model": run.base_model,
+            "critic": run.critic.state() if run.critic else None,
+        },
     )
 
 
@@ -290,6 +307,7 @@ def _restore(run: Run, path: str) -> None:
         optimizers=_optimizers(run),
     )
     run.step, run.seconds = state.step, float(state.extra["seconds"])
+    run.base_model = str(state.extra.get("base_model", ""))
     if run.critic is not None:
         run.critic.load(state.extra["critic"])
 

@@ -108,10 +108,11 @@ class PlainNet(nn.Module):
         frames: int = 1,
         noise: bool = False,
         branched: bool = True,
+        balance: bool = True,
     ) -> None:
         super().__init__()
         self.scale, self.width, self.depth, self.channels, self.noise = scale, width, depth, channels, noise
-        self.frames = frames
+        self.frames, self.balance = frames, balance
 
         def conv(inputs: int, outputs: int, gain: float = 1.0) -> nn.Module:
             return BranchedConv(inputs, outputs, expansion, gain) if branched else _bare(inputs, outputs, gain)
@@ -137,7 +138,7 @@ class PlainNet(nn.Module):
         if difference.dtype != plate.dtype:  # bfloat16 inside autocast; a cast without need would end up in the graph
             difference = difference.to(plate.dtype)
         result: Tensor = repeat_pixels(plate, self.scale) + self.shuffle(difference)
-        return hold_lights(result, plate, self.scale) if self.limited else result
+        return hold_lights(result, plate, self.scale, self.balance) if self.limited else result
 
     def fused(self) -> PlainNet:
         """A copy for export and inference: branches folded into plain convolutions, the limit on when enlarging."""
@@ -159,7 +160,7 @@ class _HalfBody(nn.Module):
         super().__init__()
         self.body = net.body.half()
         self.shuffle, self.scale, self.limited, self.noise = net.shuffle, net.scale, net.limited, net.noise
-        self.channels, self.frames = net.channels, net.frames
+        self.channels, self.frames, self.balance = net.channels, net.frames, net.balance
 
     def forward(self, plate: Tensor, noise: Tensor | None = None, amount: Tensor | None = None) -> Tensor:
         """As PlainNet.forward, float32 in and out."""
@@ -168,7 +169,7 @@ class _HalfBody(nn.Module):
         if self.frames > 1:
             plate = plate[:, : self.channels]
         result = repeat_pixels(plate, self.scale) + difference
-        return hold_lights(result, plate, self.scale) if self.limited else result
+        return hold_lights(result, plate, self.scale, self.balance) if self.limited else result
 
 
 def _bare(inputs: int, outputs: int, gain: float) -> nn.Conv2d:
@@ -193,14 +194,14 @@ def repeat_pixels(plate: Tensor, scale: int) -> Tensor:
     return functional.interpolate(plate, scale_factor=float(scale), mode="nearest")
 
 
-def hold_lights(result: Tensor, plate: Tensor, scale: int) -> Tensor:
+def hold_lights(result: Tensor, plate: Tensor, scale: int, balance: bool = True) -> Tensor:
     """Keep an enlarged picture true to its plate beside lights, where a little sharpening is a lot of light.
 
     `result` (N, C, H*scale, W*scale) and `plate` (N, C, H, W) are encoded. Near lights each block of result pixels is
     brought to the light of its plate pixel, so that a glint is not dimmed by being spread; then every pixel is held
     near the range of the 3x3 plate pixels around it: as far beyond it as that range is wide while everything in it lies
     below LIMIT_FROM, and LIMIT_TIGHT beyond it from LIMIT_FULL on. Values of any size pass: all bounds come from the
-    plate.
+    plate. Without `balance` blocks are not brought to the light of their plate pixel.
     """
     highest = functional.max_pool2d(plate, 3, stride=1, padding=1)
     lowest = -functional.max_pool2d(-plate, 3, stride=1, padding=1)
@@ -210,6 +211,8 @@ def hold_lights(result: Tensor, plate: Tensor, scale: int) -> Tensor:
     freedom = ordinary * contrast.clamp(min=LIMIT_FLAT) + LIMIT_TIGHT
     lower, upper = repeat_pixels(lowest - freedom, scale), repeat_pixels(highest + freedom, scale)
     held = torch.minimum(torch.maximum(result, lower), upper)
+    if not balance:
+        return held
     # Light relative to the brightest neighbour: the exponential never overflows, in half precision neither.
     light = functional.avg_pool2d(torch.exp((held - upper) / LOG_SCALE), scale)
     missing = plate - (highest + freedom) - LOG_SCALE * torch.log(light.clamp(min=DARKEST))

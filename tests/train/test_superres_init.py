@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from onnx import TensorProto, helper
+
+from bipack.errors import MissingInput, ModelRefused
+from bipack_train import checkpoint, export, superres, superres_init, superres_recipe
+from bipack_train.models.plain import PlainNet
+from training import write_photos, write_recipe
+
+
+@pytest.fixture
+def given(tmp_path: Path) -> tuple[PlainNet, str]:
+    """A network of 8 channels by 4 convolutions as it would come out of a run, and its file."""
+    torch.manual_seed(3)
+    net = PlainNet(2, 8, 4)
+    path = str(tmp_path / "given.onnx")
+    export.export_onnx(net.fused(), path, [torch.rand(1, 3, 12, 12)], ["plate"], ["result"])
+    return net, path
+
+
+def result(net: PlainNet, plate: torch.Tensor) -> torch.Tensor:
+    with torch.no_grad():
+        value: torch.Tensor = net(plate)
+    return value
+
+
+@pytest.mark.parametrize("branched", [True, False])
+def test_a_network_of_the_same_size_starts_as_the_model_was(given: tuple[PlainNet, str], branched: bool) -> None:
+    torch.manual_seed(4)
+    net, plate = PlainNet(2, 8, 4, branched=branched), torch.rand(1, 3, 9, 11)
+    assert not torch.allclose(result(net, plate), result(given[0], plate), atol=1e-3)
+    assert superres_init.start_from(net, given[1]) == "given"
+    torch.testing.assert_close(result(net, plate), result(given[0], plate), atol=1e-6, rtol=0)
+
+
+def test_noise_starts_with_no_say(given: tuple[PlainNet, str]) -> None:
+    net, plate = PlainNet(2, 8, 4, noise=True), torch.rand(1, 3, 9, 11)
+    superres_init.start_from(net, given[1])
+    with torch.no_grad():
+        noisy = net(plate, torch.randn(1, 1, 9, 11), torch.ones(1))
+    torch.testing.assert_close(noisy, result(given[0], plate), atol=1e-6, rtol=0)
+
+
+def test_another_scale_and_depth_take_the_inner_convolutions(given: tuple[PlainNet, str]) -> None:
+    net = PlainNet(4, 8, 5)
+    fresh = [layer.kernel().detach().clone() for layer in net.body[::2]]  # type: ignore[operator, union-attr]
+    superres_init.start_from(net, given[1])
+    kernels = [layer.kernel() for layer in net.body[::2]]  # type: ignore[operator, union-attr]
+    wanted = [layer.kernel() for layer in given[0].body[::2]]  # type: ignore[operator, union-attr]
+    for index in range(3):
+        torch.testing.assert_close(kernels[index], wanted[index], atol=1e-6, rtol=0)
+    for index in (3, 4):
+        assert torch.equal(kernels[index], fresh[index])
+
+
+def test_another_width_is_refused(given: tuple[PlainNet, str]) -> None:
+    with pytest.raises(ModelRefused, match="12 channels wide"):
+        superres_init.start_from(PlainNet(2, 12, 4), given[1])
+
+
+def test_a_graph_without_convolutions_is_refused(tmp_path: Path) -> None:
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, (1, 3, None, None)) for name in ("plate", "result")]
+    graph = helper.make_graph([helper.make_node("Identity", ["plate"], ["result"])], "net", ends[:1], ends[1:])
+    path = tmp_path / "same.onnx"
+    path.write_bytes(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)]).SerializeToString())
+    with pytest.raises(ModelRefused, match="no super-res model"):
+        superres_init.start_from(PlainNet(2, 8, 4), str(path))
+
+
+def test_a_run_starts_from_it_and_remembers(given: tuple[PlainNet, str], tmp_path: Path) -> None:
+    text = Path(write_recipe(tmp_path / "r.toml", steps=4)).read_text()
+    text = text.replace("seed =", f'init = "{given[1]}"\nseed =', 1).replace("depth = 3", "depth = 4")
+    text = text.replace("learning_rate = 3e-3", "learning_rate = 1e-5")
+    (tmp_path / "r.toml").write_text(text)
+    settings = superres_recipe.load_recipe(str(tmp_path / "r.toml"))
+    photos = write_photos(tmp_path / "data")
+    run = superres.train(settings, photos, str(tmp_path / "run"), device="cpu", stop=lambda: True)
+    plate = torch.from_numpy(np.random.default_rng(0).random((1, 3, 9, 11), np.float32))
+    assert float((result(superres.averaged(run), plate) - result(given[0], plate)).abs().max()) < 5e-3
+    state = checkpoint.load(str(tmp_path / "run" / superres.CHECKPOINT))
+    assert state.extra["base_model"] == "given"
+    resumed = superres.train(settings, photos, str(tmp_path / "run"), device="cpu", resume=True)
+    assert (resumed.step, resumed.base_model) == (4, "given")
+
+
+def test_a_model_that_is_not_there_is_said(tmp_path: Path) -> None:
+    with pytest.raises(MissingInput):
+        superres_init.start_from(PlainNet(2, 8, 4), str(tmp_path / "nowhere.onnx"))

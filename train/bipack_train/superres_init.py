@@ -1,0 +1,72 @@
+"""A super-res run that starts from a published model instead of random weights.
+
+What was learned about pictures is worth keeping: an archive model that starts from a clean one, or by four from one by
+two, needs half the steps. Published models hold folded 3x3 kernels; a branched convolution takes one over by what its
+other branches lack to it, so that the network starts as the model was, and its branches are free to move from there.
+"""
+
+from __future__ import annotations
+
+import onnx
+import torch
+from onnx import numpy_helper
+from torch import Tensor, nn
+
+from bipack import catalog
+from bipack.errors import ModelRefused
+from bipack_train.models.plain import BranchedConv, PlainNet
+
+
+def start_from(net: PlainNet, source: str) -> str:
+    """Put the convolutions of the model `source` into `net` where they fit; returns what the card calls the model.
+
+    Inner convolutions are taken in order, the last to the last. Further input planes of the first (noise, more frames)
+    start with no say; what does not fit (more depth, another scale) keeps its random start. Raises MissingInput, and
+    ModelRefused where not even the first convolution fits.
+    """
+    located = catalog.locate(source)
+    given, wanted = _kernels(located.path), [layer for layer in net.body if not isinstance(layer, nn.LeakyReLU)]
+    pairs = [*zip(wanted[:-1], given[:-1], strict=False), *zip(wanted[-1:], given[-1:], strict=False)]
+    taken = [_take(layer, *kernel) for layer, kernel in pairs]
+    if not taken or not taken[0]:
+        raise ModelRefused(
+            f"{located.name} is no super-res model {net.width} channels wide, so recipe.init cannot start from it. "
+            "Name a model of the same network.width, or leave init out."
+        )
+    return f"{located.name}@{located.card.sha256}" if located.card is not None else located.name
+
+
+def _kernels(path: str) -> list[tuple[Tensor, Tensor]]:
+    """(kernel, bias) of every convolution of the file, first to last."""
+    try:
+        graph = onnx.load(path, load_external_data=False).graph
+    except Exception as error:  # protobuf raises its own class, onnx another
+        raise ModelRefused(f"{path} cannot be read as ONNX ({error}).") from error
+    tensors = {tensor.name: tensor for tensor in graph.initializer}
+    for node in graph.node:  # the exporter stores equal tensors once
+        if node.op_type == "Identity" and node.input[0] in tensors:
+            tensors[node.output[0]] = tensors[node.input[0]]
+    convolutions = [node.input for node in graph.node if node.op_type == "Conv"]
+    if any(len(names) < 3 or not {names[1], names[2]} <= set(tensors) for names in convolutions):
+        return []
+    return [(_tensor(tensors[names[1]]), _tensor(tensors[names[2]])) for names in convolutions]
+
+
+def _tensor(stored: onnx.TensorProto) -> Tensor:
+    return torch.from_numpy(numpy_helper.to_array(stored).copy())
+
+
+@torch.no_grad()
+def _take(layer: nn.Module, kernel: Tensor, bias: Tensor) -> bool:
+    """Make `layer` compute what `kernel` does; False, and nothing done, where it does not fit."""
+    assert isinstance(layer, BranchedConv | nn.Conv2d)
+    present = layer.kernel() if isinstance(layer, BranchedConv) else layer.weight
+    missing = present.shape[1] - kernel.shape[1]
+    if missing < 0 or (present.shape[0], *present.shape[2:]) != (kernel.shape[0], *kernel.shape[2:]):
+        return False
+    kernel = nn.functional.pad(kernel, (0, 0, 0, 0, 0, missing)).to(present)
+    weight = layer.weight3 if isinstance(layer, BranchedConv) else layer.weight
+    weight += kernel - present
+    assert layer.bias is not None
+    layer.bias.copy_(bias)
+    return True

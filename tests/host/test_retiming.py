@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
 from bipack.imaging.image_io import read_frame, write_frame
+from finishing_scene import frame_of
 from host_scene import Scene
 from plates import plate as plate_frame
 
@@ -123,6 +125,27 @@ def test_the_cooked_result_lies_over_the_plate_in_the_same_timing(terminal: Scen
     for frame, source in {**keys, **between}.items():
         np.testing.assert_array_equal(green(node, frame), green(plate, source))
     assert (node.firstFrame(), node.lastFrame()) == (1001, 1009)
+
+
+def test_grain_is_as_strong_between_frames_as_on_them(terminal: Scene, no_models: None, tmp_path: Path) -> None:
+    random, strength = np.random.default_rng(0), 0.02
+    still = cv2.GaussianBlur(random.normal(0, 1.5, (96, 128, 3)).astype(np.float32), (0, 0), 6) + 0.4
+    for frame in (1001, 1002):
+        grainy = (still + random.normal(0, strength, still.shape)).astype(np.float32)
+        write_frame(str(tmp_path / f"grainy.{frame}.exr"), frame_of(grainy), compression="none")
+    node = slow_motion(terminal, terminal.read(str(tmp_path / "grainy.%04d.exr"), range(1001, 1003)), slow_factor=2)
+    terminal.press(node, "cook_range")
+    node["finish_working_space"].setValue("linear")
+    for knot in range(8):
+        node[f"finish_sigma{knot}"].setValue([strength] * 3)
+
+    def share_of_grain(frame: int) -> float:
+        return float((green(node, frame)[::-1] - still[..., 1])[8:-8, 8:-8].std()) / strength
+
+    assert share_of_grain(1002) < 0.75
+    node["finish_grain"].setValue("synthetic")
+    assert share_of_grain(1002) == pytest.approx(1.0, abs=0.05)
+    assert share_of_grain(1001) == pytest.approx(1.0, abs=0.03)
 
 
 def test_a_part_of_the_plate_in_percent_backwards(terminal: Scene, no_models: None) -> None:

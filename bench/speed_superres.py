@@ -1,11 +1,12 @@
 """Speed of super-res through `bipack run` against the nets of OpenCV's dnn_superres and bare loops, in one run.
 
-    python bench/speed_superres.py [--models superres_x2 superres_x4] [--size 960x540] [--frames 3]
+    python bench/speed_superres.py [--models superres_x2 superres_x4 …] [--size 960x540] [--frames 3]
 
-For each model: result pixels per second and per CPU-second of `bipack run` (EXR in, EXR out), of a bare `session.run`
-loop on the same graph, and of nets of the FSRCNN and ESPCN shapes in ONNX Runtime and in OpenCV's dnn. Those two have
-random weights (time does not depend on them) and see luma alone, as dnn_superres uses them; their color, a bicubic
-resize of two planes, is timed with them. The last line is CPU-seconds for a frame of the given size, start left out.
+For each model: CPU-seconds a frame and result pixels per CPU-second of `bipack run` (EXR in, EXR out), of a bare
+`session.run` loop on the same graph, and of nets of the FSRCNN and ESPCN shapes in ONNX Runtime and in OpenCV's dnn.
+Those two have random weights (time does not depend on them; what they reach: bench/reference_nets.py) and are used as
+dnn_superres uses them: 8-bit BGR in and out, the net for luma, a bicubic resize for chroma. They work in memory; "with
+files" adds what reading and writing the same EXR files costs, measured by itself. Seconds of wall time are in brackets.
 """
 
 from __future__ import annotations
@@ -21,18 +22,22 @@ from pathlib import Path
 import cv2
 import numpy as np
 import onnx
+import onnxruntime as ort
 from onnx import TensorProto, helper, numpy_helper
-from run_speed import bipack_run, sequence
+from run_speed import bipack_run, plate, sequence
 
 from bipack import catalog
 from bipack.errors import BipackError
+from bipack.imaging.image_io import read_frame, write_frame
 
 THREADS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--models", nargs="+", default=["superres_x2", "superres_x4"])
+    parser.add_argument(
+        "--models", nargs="+", default=["superres_x2", "superres_x2_fast", "superres_x4", "superres_x4_fast"]
+    )
     parser.add_argument("--size", default="960x540", help="plate, such as 960x540")
     parser.add_argument("--frames", type=int, default=3)
     args = parser.parse_args()
@@ -54,22 +59,38 @@ def measure(model: str, path: str, scale: int, size: tuple[int, int], frames: in
     width, height = size
     pixels = width * height * scale**2 / 1e6
     print(f"{model}: {width}x{height} -> {width * scale}x{height * scale}, {frames} frames, {THREADS} threads")
-    print(f"  {'':34} {'MP/s':>8} {'MP per CPU-s':>13}")
-    wall, cpu = through_bipack(model, size, frames, folder)
-    print(f"  {'bipack run, EXR to EXR':34} {pixels / wall:8.2f} {pixels / cpu:13.2f}")
-    bare_wall, bare_cpu = timed(bare(path, size), frames)
-    print(f"  {'bare ONNX Runtime, same graph':34} {pixels / bare_wall:8.2f} {pixels / bare_cpu:13.2f}")
+    print(f"  {'':30} {'CPU s':>7} {'(s)':>8} {'MP per CPU-s':>13} {'with files':>11}")
+    files = timed(exr_files(size, scale, folder), frames)[1]
+
+    def row(label: str, wall: float, cpu: float, inclusive: bool = False) -> None:
+        both = cpu if inclusive else cpu + files
+        alone = " " * 13 if inclusive else f"{pixels / cpu:13.2f}"
+        print(f"  {label:30} {cpu:7.3f} {f'({wall:.3f})':>8} {alone} {pixels / both:11.2f}", flush=True)
+
+    row("bipack run, EXR to EXR", *through_bipack(model, size, frames, folder), inclusive=True)
+    row("bare ONNX Runtime, same graph", *timed(bare(path, size), frames))
     for name, build in (("FSRCNN", fsrcnn), ("ESPCN", espcn)):
         other = str(folder / f"{name}.onnx")
         onnx.save(build(scale, height, width), other)
         for engine, make in (("ONNX Runtime", luma_ort), ("OpenCV dnn", luma_opencv)):
             try:
-                found = timed(make(other, size, scale), frames)
+                row(f"{name}, {engine}", *timed(make(other, size, scale), frames))
             except cv2.error as error:
-                print(f"  {name + ', ' + engine:34} cannot run it: {str(error).splitlines()[0][:60]}")
-                continue
-            print(f"  {name + ', ' + engine:34} {pixels / found[0]:8.2f} {pixels / found[1]:13.2f}")
-    print(f"  CPU-seconds a frame: bipack run {cpu:.2f}, bare {bare_cpu:.2f}\n", flush=True)
+                print(f"  {name + ', ' + engine:30} cannot run it: {str(error).splitlines()[0][:60]}")
+    print(f"  {'the EXR files alone':30} {files:7.3f}\n", flush=True)
+
+
+def exr_files(size: tuple[int, int], scale: int, folder: Path) -> Callable[[], object]:
+    """Read a plate, write a result: half RGBA with the work of a film plate, ZIP."""
+    source, target = str(folder / "small.exr"), str(folder / "large.exr")
+    write_frame(source, plate(*size))
+    result = plate(size[0] * scale, size[1] * scale)
+
+    def once() -> object:
+        write_frame(target, result)
+        return read_frame(source)
+
+    return once
 
 
 def through_bipack(model: str, size: tuple[int, int], frames: int, folder: Path) -> tuple[float, float]:
@@ -99,43 +120,41 @@ def bare(path: str, size: tuple[int, int]) -> Callable[[], object]:
 
 
 def luma_ort(path: str, size: tuple[int, int], scale: int) -> Callable[[], object]:
-    """Luma through the net, chroma by bicubic, as dnn_superres does it."""
-    session, luma = _session(path), _luma(size)
-
-    def once() -> object:
-        _chroma(size, scale)
-        return session.run(None, {"luma": luma})
-
-    return once
+    """A whole frame, as dnn_superres does it."""
+    session = _session(path)
+    return _superres(size, scale, lambda luma: session.run(None, {"luma": luma})[0])
 
 
 def luma_opencv(path: str, size: tuple[int, int], scale: int) -> Callable[[], object]:
     """The same in OpenCV's own engine."""
-    net, luma = cv2.dnn.readNetFromONNX(path), _luma(size)
+    net = cv2.dnn.readNetFromONNX(path)
 
-    def once() -> object:
-        _chroma(size, scale)
+    def run(luma: np.ndarray) -> np.ndarray:
         net.setInput(luma)
         return net.forward()
 
-    return once
+    return _superres(size, scale, run)
 
 
-def _session(path: str) -> object:
-    import onnxruntime as ort
-
+def _session(path: str) -> ort.InferenceSession:
     options = ort.SessionOptions()
     options.intra_op_num_threads = THREADS
     return ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
 
-def _luma(size: tuple[int, int]) -> np.ndarray:
-    return np.random.default_rng(0).random((1, 1, size[1], size[0]), np.float32)
+def _superres(size: tuple[int, int], scale: int, net: Callable[[np.ndarray], np.ndarray]) -> Callable[[], object]:
+    """The steps of dnn_superres around `net`, which takes and gives luma (1, 1, H, W) of 0..1."""
+    width, height = size
+    picture = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
 
+    def once() -> object:
+        seen = cv2.cvtColor(picture.astype(np.float32) / np.float32(255), cv2.COLOR_BGR2YCrCb)
+        luma, *chroma = cv2.split(seen)
+        planes = [cv2.resize(plane, (width * scale, height * scale), interpolation=cv2.INTER_CUBIC) for plane in chroma]
+        result = cv2.merge([net(luma[None, None])[0, 0], *planes])
+        return cv2.convertScaleAbs(cv2.cvtColor(result, cv2.COLOR_YCrCb2BGR), alpha=255)
 
-def _chroma(size: tuple[int, int], scale: int) -> None:
-    planes = np.zeros((size[1], size[0], 2), np.float32)
-    cv2.resize(planes, (size[0] * scale, size[1] * scale), interpolation=cv2.INTER_CUBIC)
+    return once
 
 
 # The other nets -----------------------------------------------------------------------------------------------------

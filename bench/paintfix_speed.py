@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from bipack_train import dataset, paintfix, paintfix_loop
+from bipack_train import dataset, devices, paintfix, paintfix_loop, paintfix_run
 
 
 class PlainUNet(nn.Module):
@@ -77,12 +77,12 @@ def main() -> None:
     count = sum(part.numel() for part in plain.parameters())
     print(f"{'network':24} {'parameters':>11} {'CPU-s a step':>13} {'speed':>7}")
     print(f"{'plain U-Net, float32':24} {count:11,} {reference:13.3f} {1.0:7.2f}")
-    fast = paintfix_loop.fast_type(torch.device("cpu")) is not None
+    fast = devices.fast_type(torch.device("cpu")) is not None
     if fast:
         quick = seconds(lambda: plain_step(plain, optimizer, True), args.steps)
         print(f"{'plain U-Net, bfloat16':24} {count:11,} {quick:13.3f} {reference / quick:7.2f}")
     for size in ("small", "medium"):
-        run = paintfix_loop.build(paintfix.PairsRecipe(name="speed", size=size), torch.device("cpu"))
+        run = paintfix_run.build(paintfix.PairsRecipe(name="speed", size=size), torch.device("cpu"))
         crops = [torch.rand(8, planes, 128, 128).contiguous(memory_format=torch.channels_last) for planes in (3, 3, 1)]
         batch = dataset.Batch(*crops)
         ours = seconds(lambda run=run, batch=batch: paintfix_loop.take_step(run, run.net, batch), args.steps)

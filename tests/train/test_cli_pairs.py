@@ -13,7 +13,7 @@ import pytest
 
 import tiny_paintfix
 from bipack import catalog
-from bipack_train import cli, cli_pairs, report
+from bipack_train import cli, report, run_panel
 from painted import write
 
 SUPPORT = str(Path(tiny_paintfix.__file__).parent)
@@ -45,7 +45,7 @@ def test_one_command_makes_a_model_and_a_page(tmp_path: Path, recipe: str) -> No
     located = catalog.locate(str(out / "dots"))
     assert located.card is not None and located.card.training.steps == 60
     assert (out / report.PAGE).exists() and (out / report.SHEET).exists()
-    status = json.loads((out / cli_pairs.STATUS).read_text())
+    status = json.loads((out / run_panel.STATUS).read_text())
     assert status["phase"] == "done" and status["model"].endswith("dots") and status["done"] == 1.0
 
 
@@ -85,7 +85,7 @@ def test_an_interrupt_saves_and_resume_and_publish_go_on(tmp_path: Path, recipe:
     """
     process = subprocess.Popen([sys.executable, "-c", textwrap.dedent(script)], stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 90
-    while not (out / cli_pairs.STATUS).exists() and time.monotonic() < deadline and process.poll() is None:
+    while not (out / run_panel.STATUS).exists() and time.monotonic() < deadline and process.poll() is None:
         time.sleep(0.1)
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=60)
@@ -94,21 +94,6 @@ def test_an_interrupt_saves_and_resume_and_publish_go_on(tmp_path: Path, recipe:
     options = ["pairs", "--recipe", recipe, "--before", before, "--after", after, "--out", str(out)]
     assert cli.main([*options, "--steps", "100000", "--publish-only"]) == 0
     assert catalog.locate(str(out / "dots")).card is not None
-
-
-def test_a_stop_file_ends_a_run_as_an_interrupt_does(tmp_path: Path, recipe: str) -> None:
-    panel = cli_pairs.Panel(cli_pairs.settings_of(_options(recipe)), [], [], str(tmp_path))
-    with panel:
-        assert not panel.stop()
-        (tmp_path / cli_pairs.STOP).write_text("")
-        assert panel.stop()
-    assert panel.signal == signal.SIGINT
-
-
-def _options(recipe: str) -> object:
-    import argparse
-
-    return argparse.Namespace(**{**cli_pairs._NOTHING, "recipe": recipe, "data": None})
 
 
 def test_help_answers_without_torch() -> None:

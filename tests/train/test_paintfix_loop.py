@@ -16,7 +16,7 @@ import torch
 import tiny_paintfix
 from bipack import atomic
 from bipack.errors import BipackError, DiskError, ModelRefused, UsageError
-from bipack_train import checkpoint, paintfix, paintfix_loop, pairs
+from bipack_train import checkpoint, paintfix, paintfix_loop, paintfix_run, pairs
 from painted import write
 
 SUPPORT = str(Path(tiny_paintfix.__file__).parent)
@@ -37,11 +37,11 @@ class StopAfter(paintfix_loop.Nobody):
         return self.left <= 0
 
 
-def weights(run: paintfix_loop.Run) -> dict[str, torch.Tensor]:
+def weights(run: paintfix_run.Run) -> dict[str, torch.Tensor]:
     return {**run.net.state_dict(), **{f"ema.{name}": value for name, value in run.ema.state().items()}}
 
 
-def same(one: paintfix_loop.Run, two: paintfix_loop.Run) -> bool:
+def same(one: paintfix_run.Run, two: paintfix_run.Run) -> bool:
     first, second = weights(one), weights(two)
     return all(torch.equal(first[name], second[name]) for name in first)
 
@@ -87,7 +87,7 @@ def test_a_kill_loses_no_more_than_since_the_last_checkpoint(tmp_path: Path) -> 
         read = [pairs.read(files) for files in pairs.match({before!r}, {after!r}).pairs]
         paintfix_loop.train(settings, read, {str(tmp_path / "run")!r}, device="cpu", resume=True)
     """
-    path = tmp_path / "run" / paintfix_loop.CHECKPOINT
+    path = tmp_path / "run" / paintfix_run.CHECKPOINT
     process = subprocess.Popen([sys.executable, "-c", textwrap.dedent(script)])
     try:
         deadline = time.monotonic() + 150
@@ -115,7 +115,7 @@ def test_a_full_disk_keeps_the_checkpoint_before(
     with pytest.raises(DiskError, match="disk is full"):
         paintfix_loop.train(settings, shot, str(tmp_path), device="cpu", resume=True)
     monkeypatch.undo()
-    assert checkpoint.load(str(tmp_path / paintfix_loop.CHECKPOINT)).step == 5
+    assert checkpoint.load(str(tmp_path / paintfix_run.CHECKPOINT)).step == 5
 
 
 def test_a_run_is_not_overwritten_by_chance(shot: list[pairs.Pair], tmp_path: Path) -> None:
@@ -133,24 +133,24 @@ def test_a_run_is_not_resumed_with_other_pairs_or_settings(shot: list[pairs.Pair
 
 
 def test_weights_of_another_network_are_refused(shot: list[pairs.Pair], tmp_path: Path) -> None:
-    run = paintfix_loop.build(tiny_paintfix.recipe(3), torch.device("cpu"))
+    run = paintfix_run.build(tiny_paintfix.recipe(3), torch.device("cpu"))
     with pytest.raises(UsageError, match="another size"):
-        paintfix_loop.start_from(run, {"stem.weight": torch.zeros(3)}, "old")
+        paintfix_run.start_from(run, {"stem.weight": torch.zeros(3)}, "old")
 
 
 def test_a_checkpoint_of_another_network_is_refused(shot: list[pairs.Pair], tmp_path: Path) -> None:
     settings = tiny_paintfix.recipe(3)
     paintfix_loop.train(settings, shot, str(tmp_path), device="cpu")
     other = dataclasses.replace(settings, frame_offsets=(0, 1))
-    run = paintfix_loop.build(other, torch.device("cpu"), paintfix_loop.pairs_digest(shot))
-    run.digest = checkpoint.load(str(tmp_path / paintfix_loop.CHECKPOINT)).recipe_digest
+    run = paintfix_run.build(other, torch.device("cpu"), paintfix_run.pairs_digest(shot))
+    run.digest = checkpoint.load(str(tmp_path / paintfix_run.CHECKPOINT)).recipe_digest
     with pytest.raises(ModelRefused, match="another network"):
-        paintfix_loop.restore(run, str(tmp_path / paintfix_loop.CHECKPOINT))
+        paintfix_run.restore(run, str(tmp_path / paintfix_run.CHECKPOINT))
 
 
 def test_a_diverging_run_stops_with_a_sentence(shot: list[pairs.Pair], tmp_path: Path) -> None:
     settings = tiny_paintfix.recipe(40)
-    run = paintfix_loop.build(settings, torch.device("cpu"))
+    run = paintfix_run.build(settings, torch.device("cpu"))
     with torch.no_grad():
         run.net.change.weight.fill_(torch.inf)
     batch = paintfix_loop.PairPool(shot, settings.sampling, 1).batch(0)
@@ -202,11 +202,3 @@ def test_an_early_stop_goes_on_to_the_falling_rate() -> None:
     assert progress.finish_to == pytest.approx(0.35)
     progress.step = 350
     assert progress.over(settings.schedule)
-
-
-def test_the_held_out_pair_is_chosen_from_four_pairs_on(shot: list[pairs.Pair]) -> None:
-    assert paintfix_loop.held_out_index(shot, "auto") == 2
-    assert paintfix_loop.held_out_index(shot[:3], "auto") is None
-    assert paintfix_loop.held_out_index(shot, "1004") == 3
-    with pytest.raises(UsageError, match="1999"):
-        paintfix_loop.held_out_index(shot, "1999")

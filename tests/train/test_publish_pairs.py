@@ -20,14 +20,15 @@ from bipack.imaging.image_io import read_frame, write_frame
 from bipack.imaging.plate import take
 from bipack.worker.model_step import ModelStep
 from bipack.worker.sequence import run_sequence
-from bipack_train import init_weights, paintfix_loop, pairs, publish_pairs, results, verify
+from bipack_train import init_weights, paintfix_loop, paintfix_run, pairs, publish_pairs, results, verify
 from bipack_train.grain import Grain, Repair, measure
+from bipack_train.models.paintfix import PaintFixNet
 from painted import shot as painted_shot
 from painted import write
 
 
 @pytest.fixture(scope="module")
-def published(tmp_path_factory: pytest.TempPathFactory) -> tuple[paintfix_loop.Run, list[pairs.Pair], Path]:
+def published(tmp_path_factory: pytest.TempPathFactory) -> tuple[paintfix_run.Run, list[pairs.Pair], Path]:
     """A tiny model that has learned its dots well enough to open its gate, published once for all tests."""
     folder = tmp_path_factory.mktemp("published")
     before, after = write(folder / "shot")
@@ -72,7 +73,7 @@ def test_pixels_outside_the_edit_keep_their_bits_in_half_exr(published: tuple, t
     same = np.ones(plate.shape[:2], bool)
     for name in "RGB":
         same &= stored[0][name].view(np.uint16) == stored[1][name].view(np.uint16)
-    _, factor = results.predict(paintfix_loop.averaged(run), pairs.encoded(read_frame(str(path)))[0])
+    _, factor = results.predict(paintfix_run.averaged(run), pairs.encoded(read_frame(str(path)))[0])
     assert 0 < (factor > 0).mean() < 0.5
     assert same[factor == 0].all()
     assert not same[factor > 0].all()
@@ -101,7 +102,7 @@ def test_grain_is_repeatable_by_seed_and_none_by_default(published: tuple, tmp_p
 
 def test_a_model_that_has_not_learned_its_marks_gets_no_grain_to_hide_them(published: tuple, tmp_path: Path) -> None:
     run, read, _ = published
-    grain = measure(results.repairs(paintfix_loop.averaged(run), read))
+    grain = measure(results.repairs(paintfix_run.averaged(run), read))
     assert grain is None
     card = publish_pairs.publish(run, read, str(tmp_path / "model"), grain)
     assert [port.role for port in card.inputs] == ["plate"]
@@ -133,7 +134,7 @@ def test_the_torchscript_file_gives_the_same_repair_at_any_size(published: tuple
             answer = script(torch.from_numpy(cut.transpose(2, 0, 1))[None])[0].permute(1, 2, 0).numpy()
         assert answer.shape == (height, width, 4)
         # Padding differs from the worker's at the right and bottom edge, so the middle is compared.
-        fixed, factor = results.predict(paintfix_loop.averaged(run), publish_pairs.color.encode(cut))
+        fixed, factor = results.predict(paintfix_run.averaged(run), publish_pairs.color.encode(cut))
         middle = np.s_[: height - 24, : width - 24]
         assert np.allclose(answer[..., 3][middle], factor[middle], atol=2e-3)
         shut = answer[..., 3] == 0
@@ -203,7 +204,7 @@ def test_a_model_for_one_frame_can_be_widened_to_three(published: tuple) -> None
 
 
 def tiny_net(frames: int, weights: dict[str, torch.Tensor]) -> torch.nn.Module:
-    net = paintfix_loop.PaintFixNet("tiny", frames)
+    net = PaintFixNet("tiny", frames)
     net.load_state_dict(weights)
     return net.eval()
 

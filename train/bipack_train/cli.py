@@ -18,13 +18,16 @@ from bipack import settings
 from bipack.errors import BipackError, UsageError
 
 _COMMANDS = (
-    ("bipack_train.cli_pairs", "bipack-train pairs: a model from an artist's before/after frames"),
-    ("bipack_train.cli_inpaint", "bipack-train inpaint: the network that fills holes, from clean pictures"),
-    ("bipack_train.cli_faces", "bipack-train faces: the parser that finds faces and their regions"),
-    ("bipack_train.cli_regions", "bipack-train regions: one model for each region of a face"),
-    ("bipack_train.cli_slowmo", "bipack-train slowmo: any moment between two frames"),
-    ("bipack_train.cli_superres", "bipack-train superres: super-res and artefact removal from clean pictures"),
+    "bipack_train.cli_pairs",
+    "bipack_train.cli_suggest",
+    "bipack_train.cli_inpaint",
+    "bipack_train.cli_faces",
+    "bipack_train.cli_regions",
+    "bipack_train.cli_slowmo",
+    "bipack_train.cli_superres",
 )
+"""Modules with a subcommand each."""
+
 _TRAINERS = {
     "faces": "bipack_train.cli_faces",
     "slowmo": "bipack_train.cli_slowmo",
@@ -41,7 +44,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="bipack-train", description="Train the models that Bipack runs.")
     parser.add_argument("--version", action="version", version=f"bipack-train {bipack.__version__}")
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for module, _ in _COMMANDS:
+    for module in _COMMANDS:
         if importlib.util.find_spec(module) is not None:
             importlib.import_module(module).add_parser(subparsers)
     _add_recipe_parser(subparsers)

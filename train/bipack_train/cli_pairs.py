@@ -1,17 +1,14 @@
-"""`bipack-train pairs` and `suggest`: from an artist's frames to a published model, and what to paint next.
+"""`bipack-train pairs`: from an artist's frames to a published model.
 
-The run's folder holds everything: checkpoint, log, report page, status for a panel, and the finished model. A file
-called `stop` in it ends the run as Ctrl-C does; that is how a panel on another machine, or on Windows, stops it.
+The run's folder holds everything: checkpoint, log, report page, status for a panel, and the finished model.
 """
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 import logging
 import os
-import signal
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -19,17 +16,14 @@ from typing import TYPE_CHECKING, Any
 from bipack.errors import MissingInput, UsageError
 
 if TYPE_CHECKING:
-    from bipack_train import paintfix, paintfix_loop, pair_checks
+    from bipack_train import paintfix, paintfix_run, pair_checks
     from bipack_train.pairs import Pair
 
 log = logging.getLogger(__name__)
 
-STOP, STATUS = "stop", "status.json"
-SAY_SECONDS = 5.0
-
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add both subcommands."""
+    """Add the subcommand."""
     from bipack_train import cli
 
     parser = subparsers.add_parser("pairs", help="train a model from an artist's before/after frames")
@@ -67,19 +61,6 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--cpu-time", action="store_true", help="count --minutes in processor time, two cores at once")
     cli.add_run_options(parser)
     parser.set_defaults(run=run)
-    _add_suggest(subparsers)
-
-
-def _add_suggest(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = subparsers.add_parser("suggest", help="rank unpainted frames by how unsure a trained model is of them")
-    parser.add_argument("model", metavar="MODEL", help="a run folder, a checkpoint or a published model")
-    parser.add_argument("input", metavar="INPUT", help="plates: a pattern, folder or file")
-    parser.add_argument("--after", metavar="P", help="painted frames, which are left out")
-    parser.add_argument("--frames", help="look only at these frames")
-    parser.add_argument("--top", type=int, default=5, help="how many to list (default 5)")
-    parser.add_argument("--out", default=".", metavar="DIR", help="folder for suggest.html")
-    parser.add_argument("--json", action="store_true", help="print the ranking as JSON")
-    parser.set_defaults(run=run_suggest)
 
 
 def run_recipe(path: str, args: argparse.Namespace) -> int:
@@ -101,8 +82,9 @@ def run(args: argparse.Namespace) -> int:
     # Not at the top: torch takes seconds to import, and --help should not wait for it.
     import torch
 
-    from bipack_train import paintfix_loop, processes, publish_pairs, results
+    from bipack_train import paintfix_loop, paintfix_run, processes, publish_pairs, results
     from bipack_train.grain import measure
+    from bipack_train.run_panel import Panel
 
     if args.threads:
         torch.set_num_threads(args.threads)
@@ -139,7 +121,7 @@ def run(args: argparse.Namespace) -> int:
     if not first:
         return 0
     panel.say(done, "publishing")
-    net = paintfix_loop.averaged(done)
+    net = paintfix_run.averaged(done)
     grain = measure(results.repairs(net, pairs)) if settings.noise else None
     card = publish_pairs.publish(done, pairs, os.path.join(out, settings.name), grain)
     panel.say(done, "done", model=os.path.join(out, settings.name))
@@ -151,8 +133,9 @@ def run(args: argparse.Namespace) -> int:
 
 def run_markers(args: argparse.Namespace, settings: paintfix.PairsRecipe) -> int:
     """Train on drawn markers and publish the model with its scores; returns the exit code. Raises a BipackError."""
-    from bipack_train import marker_model, paintfix_loop, processes, results
+    from bipack_train import marker_model, paintfix_loop, paintfix_run, processes, results
     from bipack_train.grain import measure
+    from bipack_train.run_panel import Panel
 
     if not args.data:
         raise UsageError("Say with --data which folder holds the pictures that the recipe names.")
@@ -177,7 +160,7 @@ def run_markers(args: argparse.Namespace, settings: paintfix.PairsRecipe) -> int
         log.info("stopped at step %d; go on with --resume", done.progress.step)
         return 128 + panel.signal
     if first:
-        grain = measure(results.repairs(paintfix_loop.averaged(done), shown)) if settings.noise else None
+        grain = measure(results.repairs(paintfix_run.averaged(done), shown)) if settings.noise else None
         folder = os.path.join(out, settings.name)
         card = marker_model.publish(done, args.data, folder, grain, shown, args.recipe)
         panel.say(done, "done", model=folder)
@@ -186,16 +169,16 @@ def run_markers(args: argparse.Namespace, settings: paintfix.PairsRecipe) -> int
     return 0
 
 
-def last_run(settings: paintfix.PairsRecipe, pairs: Sequence[Pair], out: str, device: str) -> paintfix_loop.Run:
+def last_run(settings: paintfix.PairsRecipe, pairs: Sequence[Pair], out: str, device: str) -> paintfix_run.Run:
     """The run in `out` as it was saved last. Raises MissingInput where there is none."""
-    from bipack_train import paintfix_loop
-    from bipack_train.superres import pick_device
+    from bipack_train import paintfix_run
+    from bipack_train.devices import pick_device
 
-    path = os.path.join(out, paintfix_loop.CHECKPOINT)
+    path = os.path.join(out, paintfix_run.CHECKPOINT)
     if not os.path.isfile(path):
         raise MissingInput(f"{out} holds no checkpoint to publish. Train first, or name the run's folder with --out.")
-    run = paintfix_loop.build(settings, pick_device(device), paintfix_loop.pairs_digest(pairs))
-    paintfix_loop.restore(run, path)
+    run = paintfix_run.build(settings, pick_device(device), paintfix_run.pairs_digest(pairs))
+    paintfix_run.restore(run, path)
     return run
 
 
@@ -293,166 +276,3 @@ def _start(args: argparse.Namespace, settings: paintfix.PairsRecipe) -> tuple[An
 def _cpu_clock() -> float:
     """Processor time as if two cores were free for it, in seconds."""
     return time.process_time() / 2.0
-
-
-# What the outside sees ------------------------------------------------------------------------------------------------
-
-
-class Panel:
-    """Tells a terminal, a page and a panel how the run goes, and hears when it shall stop."""
-
-    def __init__(
-        self,
-        settings: paintfix.PairsRecipe,
-        pairs: Sequence[Pair],
-        findings: Sequence[pair_checks.Finding],
-        out: str,
-        quiet: bool = False,
-        tensorboard: bool = False,
-    ) -> None:
-        self.settings, self.pairs, self.findings, self.out, self.quiet = settings, pairs, findings, out, quiet
-        self.signal = 0
-        self._said = 0.0
-        self._handlers: dict[int, Any] = {}
-        self._board = _board(out) if tensorboard and not quiet else None
-        self._logged = 0
-        self._run: paintfix_loop.Run | None = None
-
-    def __enter__(self) -> Panel:
-        os.makedirs(self.out, exist_ok=True)
-        if os.path.exists(os.path.join(self.out, STOP)):
-            os.unlink(os.path.join(self.out, STOP))
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self._handlers[number] = signal.signal(number, self._hear)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._handlers.items():
-            signal.signal(number, handler)
-
-    def _hear(self, number: int, _: object) -> None:
-        if self.signal:
-            # Asked twice: do not wait for the checkpoint.
-            raise KeyboardInterrupt
-        self.signal = number
-
-    def stop(self) -> bool:
-        """Asked after every step; also the place where a line is said now and then."""
-        if not self.signal and os.path.exists(os.path.join(self.out, STOP)):
-            self.signal = signal.SIGINT
-        if self._run is not None and time.monotonic() - self._said > SAY_SECONDS:
-            self.say(self._run)
-        return bool(self.signal)
-
-    def begin(self, run: paintfix_loop.Run) -> None:
-        """Called once the run is built."""
-        self._run = run
-
-    def report(self, run: paintfix_loop.Run, final: bool) -> None:
-        """Write page, sheet and logs."""
-        from bipack_train import report
-
-        if self.quiet:
-            return
-        left = run.progress.seconds_left(self.settings.schedule)
-        state = report.State(
-            self.settings.name,
-            run.progress.step,
-            run.progress.seconds / 60,
-            None if left is None else left / 60,
-            self._phase(run, final),
-            self._facts(run),
-            self.findings,
-            final,
-        )
-        report.write(run, self.pairs, state, self.out)
-        if self._board is not None:
-            for row in [row for row in run.rows if row.step > self._logged]:
-                self._board.add_scalar("loss/change", row.change_loss, row.step)
-                self._board.add_scalar("loss/matte", row.matte_loss, row.step)
-                if row.hole_psnr is not None:
-                    self._board.add_scalar("held out/PSNR", row.hole_psnr, row.step)
-                self._logged = row.step
-            self._board.flush()
-
-    def _facts(self, run: paintfix_loop.Run) -> list[tuple[str, str]]:
-        facts = [("pairs", ", ".join(str(pair.frame) for pair in self.pairs)), ("size", self.settings.size)]
-        if run.progress.best > 0:
-            facts.append(("held-out pair", f"{run.progress.best:.2f} dB inside the matte"))
-        if run.base_model:
-            facts.append(("started from", run.base_model.split("@")[0]))
-        return facts
-
-    def _phase(self, run: paintfix_loop.Run, final: bool = False) -> str:
-        if final:
-            return "trained"
-        return "last part: all pairs, falling rate" if run.progress.finishing(self.settings.schedule) else "learning"
-
-    def say(self, run: paintfix_loop.Run, phase: str = "", model: str = "") -> None:
-        """One line to the log, and status.json for a panel."""
-        from bipack import atomic
-
-        self._said = time.monotonic()
-        if self.quiet:
-            return
-        schedule, progress = self.settings.schedule, run.progress
-        left = progress.seconds_left(schedule)
-        loss = run.rows[-1].change_loss if run.rows else None
-        status = {
-            "name": self.settings.name,
-            "pid": os.getpid(),
-            "step": progress.step,
-            "done": round(min(1.0, progress.done(schedule) / progress.finish_to), 4),
-            "seconds_left": None if left is None else round(left, 1),
-            "phase": phase or self._phase(run),
-            "loss": loss,
-            "held_out_psnr": round(progress.best, 2) if progress.best > 0 else None,
-            "model": model,
-        }
-        atomic.write_bytes(os.path.join(self.out, STATUS), (json.dumps(status) + "\n").encode("utf-8"))
-        if phase:
-            log.info("%s", phase)
-        elif loss is not None:
-            text = f"step {progress.step}  {status['done']:.0%}  loss {loss:.4f}"
-            text += f"  held out {progress.best:.2f} dB" if progress.best > 0 else ""
-            log.info("%s  %s", text, "" if left is None else f"{left / 60:.1f} min left")
-
-
-def _board(out: str) -> Any:
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError as error:
-        raise UsageError(
-            "--tensorboard needs the package tensorboard: `python3 bootstrap.py install --extras train,tensorboard`."
-        ) from error
-    return SummaryWriter(os.path.join(out, "tensorboard"))
-
-
-# suggest --------------------------------------------------------------------------------------------------------------
-
-
-def run_suggest(args: argparse.Namespace) -> int:
-    """Rank unpainted frames; returns the exit code. Raises a BipackError."""
-    from bipack.frames import parse_frames
-    from bipack_train import init_weights, pairs, suggest
-
-    plates = pairs.files_of(args.input, "plate")
-    painted = set(pairs.files_of(args.after, "after")) if args.after else set()
-    wanted = parse_frames(args.frames) if args.frames else sorted(plates)
-    left = [frame for frame in wanted if frame in plates and frame not in painted]
-    if not left:
-        raise MissingInput(f"No unpainted frame of {args.input} is left to look at.")
-    net = init_weights.net_of(args.model)
-    offsets = (0, *range(-(net.frames // 2), 0), *range(1, net.frames - net.frames // 2))
-    files = [(frame, [pairs.nearest(plates, frame + offset) for offset in offsets]) for frame in left]
-    ranked = suggest.rank(net, files)[: args.top]
-    os.makedirs(args.out, exist_ok=True)
-    path = suggest.write_page(ranked, os.path.basename(os.path.normpath(args.model)), args.out)
-    listed = [{"frame": one.frame, "score": round(one.score, 4), "plate": one.path} for one in ranked]
-    if args.json:
-        # The one thing that goes to stdout: it is what was asked for.
-        os.write(1, (json.dumps(listed) + "\n").encode("utf-8"))
-    for one in ranked:
-        log.info("frame %d: the model is unsure of %.1f %% of what it changes", one.frame, one.score)
-    log.info("thumbnails are in %s", path)
-    return 0

@@ -22,11 +22,11 @@ from torch.nn import functional
 
 from bipack.errors import BipackError, UsageError
 from bipack_train import checkpoint, inpaint_masks, muon, pictures, timed_run
+from bipack_train.devices import pick_device
 from bipack_train.ema import Ema
 from bipack_train.inpaint_pool import InpaintPool
 from bipack_train.inpaint_recipe import InpaintRecipe, Schedule
 from bipack_train.models.inpaint import InpaintNet, smooth_fill
-from bipack_train.superres import pick_device
 
 log = logging.getLogger(__name__)
 

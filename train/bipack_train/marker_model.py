@@ -20,7 +20,7 @@ from bipack.card import ModelCard, Score, Training
 from bipack.errors import UsageError
 from bipack.imaging import color
 from bipack.imaging.plate import take
-from bipack_train import markers, paintfix_loop, publish_pairs, publish_superres, verify
+from bipack_train import markers, paintfix_loop, paintfix_run, publish_pairs, publish_superres, verify
 from bipack_train.grain import Grain
 from bipack_train.markers import Marked, MarkerPool, Synthetic
 from bipack_train.paintfix import PairsRecipe
@@ -63,7 +63,7 @@ def _as_pair(index: int, marked: Marked) -> Pair:
 
 
 def publish(
-    run: paintfix_loop.Run, data: str, folder: str, grain: Grain | None, pairs: Sequence[Pair], recipe_path: str
+    run: paintfix_run.Run, data: str, folder: str, grain: Grain | None, pairs: Sequence[Pair], recipe_path: str
 ) -> ModelCard:
     """Export, verify, score and publish. Raises as `verify.publish`."""
     settings = run.settings

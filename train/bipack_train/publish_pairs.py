@@ -28,7 +28,7 @@ from bipack.errors import ModelRefused
 from bipack.imaging import color
 from bipack.imaging.frame import Frame
 from bipack.imaging.plate import take
-from bipack_train import export, paintfix_loop, publish_superres, results, verify
+from bipack_train import export, paintfix_run, publish_superres, results, verify
 from bipack_train.grain import Grain
 from bipack_train.models import networks
 from bipack_train.models.paintfix import PaintFix, PaintFixNet
@@ -54,7 +54,7 @@ NOISE = Knob(
 
 
 def publish(
-    run: paintfix_loop.Run, pairs: Sequence[Pair], folder: str, grain: Grain | None, minutes: float | None = None
+    run: paintfix_run.Run, pairs: Sequence[Pair], folder: str, grain: Grain | None, minutes: float | None = None
 ) -> ModelCard:
     """Export, verify and publish the run as the model folder `folder`.
 
@@ -73,7 +73,7 @@ def publish(
     return verify.publish(module, card, folder, proof_frame(pairs[0]), readme, measure=measure, extra_files=files)
 
 
-def modules(run: paintfix_loop.Run, grain: Grain | None) -> tuple[PaintFixNet, PaintFix]:
+def modules(run: paintfix_run.Run, grain: Grain | None) -> tuple[PaintFixNet, PaintFix]:
     """The averaged network on the CPU, and what is exported of it."""
     net = networks.build(run.settings.size, len(run.settings.frame_offsets))
     run.ema.copy_to(net)
@@ -110,7 +110,7 @@ def prove_repairs(net: PaintFixNet, pairs: Sequence[Pair], folder: str) -> None:
             )
 
 
-def draft_card(run: paintfix_loop.Run, pairs: Sequence[Pair], grain: bool, minutes: float | None) -> ModelCard:
+def draft_card(run: paintfix_run.Run, pairs: Sequence[Pair], grain: bool, minutes: float | None) -> ModelCard:
     """The card as far as the run knows it."""
     settings, progress = run.settings, run.progress
     training = Training(
@@ -153,7 +153,7 @@ def draft_card(run: paintfix_loop.Run, pairs: Sequence[Pair], grain: bool, minut
     )
 
 
-def _scores(run: paintfix_loop.Run) -> tuple[Score, ...]:
+def _scores(run: paintfix_run.Run) -> tuple[Score, ...]:
     if run.progress.best < 0:
         return ()
     name = "the held-out pair, before it joined the training"

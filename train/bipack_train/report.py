@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from bipack import atomic
 from bipack.imaging.frame import Pixels
-from bipack_train import paintfix_loop, results
+from bipack_train import paintfix_run, results
 from bipack_train.pair_checks import Finding
 from bipack_train.pairs import Pair
 
@@ -48,7 +48,7 @@ class State:
     final: bool = False
 
 
-def write(run: paintfix_loop.Run, pairs: Sequence[Pair], state: State, out: str) -> None:
+def write(run: paintfix_run.Run, pairs: Sequence[Pair], state: State, out: str) -> None:
     """Write report.png and report.html into `out`. Raises DiskError."""
     sheet = png(contact_sheet(run, pairs))
     atomic.write_bytes(os.path.join(out, SHEET), sheet)
@@ -58,9 +58,9 @@ def write(run: paintfix_loop.Run, pairs: Sequence[Pair], state: State, out: str)
 # Contact sheet --------------------------------------------------------------------------------------------------------
 
 
-def contact_sheet(run: paintfix_loop.Run, pairs: Sequence[Pair]) -> _Picture:
+def contact_sheet(run: paintfix_run.Run, pairs: Sequence[Pair]) -> _Picture:
     """A row for each of a few pairs, cut around the edit; display values, red first."""
-    net = paintfix_loop.averaged(run)
+    net = paintfix_run.averaged(run)
     chosen = [pairs[index] for index in np.unique(np.linspace(0, len(pairs) - 1, MOST_ROWS).round().astype(int))]
     rows = [_heading()]
     for pair in chosen:
@@ -114,7 +114,7 @@ def png(picture: _Picture) -> bytes:
 # Page -----------------------------------------------------------------------------------------------------------------
 
 
-def page(state: State, rows: Sequence[paintfix_loop.Row], sheet: bytes) -> str:
+def page(state: State, rows: Sequence[paintfix_run.Row], sheet: bytes) -> str:
     """The whole page as text; nothing in it is loaded from anywhere."""
     again = "" if state.final else '<meta http-equiv="refresh" content="15">'
     left = "finished" if state.final else _time_left(state.minutes_left)

@@ -27,10 +27,10 @@ from bipack import atomic
 from bipack.card import Source
 from bipack.errors import BipackError, UsageError
 from bipack_train import checkpoint, motion_scenes, pictures, recipe, slowmo_clips, timed_run
+from bipack_train.devices import pick_device
 from bipack_train.ema import Ema
 from bipack_train.models.slowmo import FlowNet, SynthesisNet, blend
 from bipack_train.slowmo_pool import RENDERED, Batch, MomentPool, crops_of, default_path
-from bipack_train.superres import pick_device
 
 log = logging.getLogger(__name__)
 

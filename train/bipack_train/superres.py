@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 from bipack.errors import BipackError, UsageError
 from bipack_train import adversary, checkpoint, degrade, metrics, processes, recipe, superres_gan, superres_init
+from bipack_train.devices import pick_device
 from bipack_train.ema import Ema
 from bipack_train.models.plain import PlainNet
 from bipack_train.pool import CropPool
@@ -325,18 +326,6 @@ def averaged_from(path: str, settings: SuperresRecipe) -> PlainNet:
     run = start_run(settings, torch.device("cpu"))
     _restore(run, path)
     return averaged(run)
-
-
-def pick_device(device: str) -> torch.device:
-    """`auto` is the first GPU where there is one, else the CPU. Raises UsageError for a GPU that is not there."""
-    if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if device.startswith("cuda") and not torch.cuda.is_available():
-        raise UsageError(f"Device {device} was asked for and torch sees no GPU here. Use --device cpu.")
-    try:
-        return torch.device(device)
-    except RuntimeError as error:
-        raise UsageError(f"Device {device!r} is none of auto, cpu, cuda:N.") from error
 
 
 class _LogFile:

@@ -25,11 +25,11 @@ from bipack.card import Source
 from bipack.errors import BipackError, UsageError
 from bipack.face_regions import REGIONS
 from bipack_train import checkpoint, recipe, timed_run
+from bipack_train.devices import pick_device
 from bipack_train.ema import Ema
 from bipack_train.faces.hand import HandFrames
 from bipack_train.faces.scenes import Scenes, Stage
 from bipack_train.models.face_parser import POINTS, WIDTHS, FaceParserNet
-from bipack_train.superres import pick_device
 
 log = logging.getLogger(__name__)
 

@@ -19,13 +19,12 @@ from torch.nn import functional
 from bipack import atomic
 from bipack.errors import BipackError, UsageError
 from bipack_train import adversary, checkpoint, paintfix, recipe
+from bipack_train.devices import fast_type, pick_device
 from bipack_train.ema import Ema
 from bipack_train.models.region import RegionNet, applied, in_ball
 from bipack_train.paintfix import Progress
-from bipack_train.paintfix_loop import fast_type
 from bipack_train.regions.material import RegionBatch, RegionPair, RegionPool
 from bipack_train.regions.recipe import RegionLoss, RegionsRecipe
-from bipack_train.superres import pick_device
 
 log = logging.getLogger(__name__)
 

@@ -28,15 +28,14 @@ from bipack.errors import MissingInput, UsageError
 from bipack.imaging import image_io
 from bipack.imaging.frame import Pixels
 from bipack_train import adversary, checkpoint, paintfix, pairs, recipe
+from bipack_train.devices import fast_type, pick_device
 from bipack_train.ema import Ema
 from bipack_train.models.swap import FACES, Swap, warped
 from bipack_train.paintfix import Progress
-from bipack_train.paintfix_loop import fast_type
 from bipack_train.pairs import Pair, PairFiles
 from bipack_train.regions import material
 from bipack_train.regions.material import RegionPair
 from bipack_train.regions.recipe import Unpaired
-from bipack_train.superres import pick_device
 
 log = logging.getLogger(__name__)
 

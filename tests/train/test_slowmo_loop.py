@@ -15,17 +15,17 @@ from bipack.errors import ModelRefused, UsageError
 from bipack.imaging import classical_flow, color
 from bipack.imaging.image_io import read_frame, write_frame
 from bipack.worker import model_check, slowmo_check
-from bipack_train import cli, publish_slowmo, slowmo, slowmo_scores
+from bipack_train import cli, publish_slowmo, slowmo, slowmo_recipe, slowmo_scores
 from bipack_train.verify import picture_frame
 from moments import rendered_pool, sliding
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-TINY = slowmo.SlowmoRecipe(
+TINY = slowmo_recipe.SlowmoRecipe(
     "tiny",
     "Tiny",
     "1.0.0",
     "A test.",
-    schedule=slowmo.Schedule(minutes=0.0, steps=4, batch=1, crop=48, warm_up=1),
+    schedule=slowmo_recipe.Schedule(minutes=0.0, steps=4, batch=1, crop=48, warm_up=1),
 )
 
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from bipack_train import publish_slowmo, slowmo
+from bipack_train import publish_slowmo, slowmo, slowmo_recipe
 from bipack_train.models.slowmo import FlowNet, SynthesisNet, blend, warp
 
-SETTINGS = slowmo.SlowmoRecipe("tiny", "Tiny", "1.0.0", "A test.")
+SETTINGS = slowmo_recipe.SlowmoRecipe("tiny", "Tiny", "1.0.0", "A test.")
 
 
 def trained_looking(seed: int = 0) -> torch.nn.ModuleDict:

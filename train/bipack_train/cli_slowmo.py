@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from bipack.errors import UsageError
 
 if TYPE_CHECKING:
-    from bipack_train.slowmo import SlowmoRecipe
+    from bipack_train.slowmo_recipe import SlowmoRecipe
 
 log = logging.getLogger(__name__)
 
@@ -60,10 +60,10 @@ def run_recipe(path: str, args: argparse.Namespace) -> int:
     # Not at the top: torch takes seconds to import, and --help should not wait for it.
     import torch
 
-    from bipack_train import publish_slowmo, slowmo
+    from bipack_train import publish_slowmo, slowmo, slowmo_recipe
 
     clips = list(getattr(args, "clip", []))
-    settings = _with_options(slowmo.load_recipe(path), args)
+    settings = _with_options(slowmo_recipe.load_recipe(path), args)
     if not args.data and (settings.data.scenes or not clips):
         raise UsageError("Say with --data which folder holds the pictures and clips that the recipe names.")
     if args.threads:
@@ -85,7 +85,7 @@ def run_recipe(path: str, args: argparse.Namespace) -> int:
 
 def _with_options(settings: SlowmoRecipe, args: argparse.Namespace) -> SlowmoRecipe:
     """The recipe with what the command line says instead."""
-    from bipack_train.slowmo import ClipUse
+    from bipack_train.slowmo_recipe import ClipUse
 
     schedule, data = settings.schedule, settings.data
     if getattr(args, "minutes", None):

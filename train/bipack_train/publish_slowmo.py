@@ -33,6 +33,7 @@ from bipack.worker.session import open_session
 from bipack.worker.slowmo_step import SlowMoStep
 from bipack_train import checkpoint, export, motion_scenes, pictures, publish_superres, slowmo, slowmo_scores, verify
 from bipack_train.models.slowmo import MULTIPLE
+from bipack_train.slowmo_recipe import SlowmoRecipe
 from bipack_train.verify import Check
 
 log = logging.getLogger(__name__)
@@ -50,7 +51,7 @@ Arrays = Mapping[str, NDArray[np.float32]]
 
 
 def publish(
-    settings: slowmo.SlowmoRecipe, recipe_path: str, data: str, out: str, base_model: str = "", moments: int = 12
+    settings: SlowmoRecipe, recipe_path: str, data: str, out: str, base_model: str = "", moments: int = 12
 ) -> ModelCard:
     """Export, verify and score the last checkpoint in `out`; the model folder is <out>/<name>.
 
@@ -85,7 +86,7 @@ def publish(
 # Export and card ----------------------------------------------------------------------------------------------------
 
 
-def _export(nets: nn.ModuleDict, settings: slowmo.SlowmoRecipe, folder: str) -> None:
+def _export(nets: nn.ModuleDict, settings: SlowmoRecipe, folder: str) -> None:
     feeds = _feeds(64, 80, 0.25)
     for name, file, (inputs, outputs) in (("flow", FLOW, _FLOW_PORTS), ("synthesis", SYNTHESIS, _SYNTHESIS_PORTS)):
         export.export_onnx(
@@ -102,7 +103,7 @@ def _export(nets: nn.ModuleDict, settings: slowmo.SlowmoRecipe, folder: str) -> 
 
 
 def _card(
-    settings: slowmo.SlowmoRecipe, recipe_path: str, state: checkpoint.Checkpoint, folder: str, base_model: str
+    settings: SlowmoRecipe, recipe_path: str, state: checkpoint.Checkpoint, folder: str, base_model: str
 ) -> ModelCard:
     covered = (0.0, round(float(color.encode(np.array([64.0], np.float32))[0]), 2))
     return ModelCard(

@@ -1,4 +1,4 @@
-"""The slow-motion trainer: what its recipe may say, the moments it learns from, and the loop.
+"""The slow-motion trainer: the moments it learns from, its loss and its loop.
 
 Both networks are trained together: the new frame is warped and blended as the host does it and compared with the
 truth, in the encoding of the worker. Where the scene was rendered, the true flow and visibility guide the flow network
@@ -16,7 +16,7 @@ import os
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -24,118 +24,19 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from bipack import atomic
-from bipack.card import Source
 from bipack.errors import BipackError, UsageError
 from bipack_train import checkpoint, motion_scenes, pictures, recipe, slowmo_clips, timed_run
 from bipack_train.devices import pick_device
 from bipack_train.ema import Ema
 from bipack_train.models.slowmo import FlowNet, SynthesisNet, blend
 from bipack_train.slowmo_pool import RENDERED, Batch, MomentPool, crops_of, default_path
+from bipack_train.slowmo_recipe import Network, Schedule, SlowmoRecipe
 
 log = logging.getLogger(__name__)
 
-KIND = "slowmo"
 CHECKPOINT = "checkpoint" + checkpoint.SUFFIX
 LOG = "training.csv"
 _LOG_COLUMNS = ("step", "minutes", "loss", "learning_rate", "psnr_of_crops")
-
-
-@dataclass(frozen=True)
-class Network:
-    """Size of the networks."""
-
-    flow_width: int = 32
-    synthesis_width: int = 32
-
-
-@dataclass(frozen=True)
-class ClipUse:
-    """One real clip, and how much of it is learned from."""
-
-    path: str
-    """Film or padded sequence, relative to the data folder."""
-
-    skips: tuple[int, ...] = (2, 4)
-    """Distances between the two frames; those between them are the truth."""
-
-    pairs: int = 20
-    """Pairs of frames for each distance."""
-
-    start: int = 0
-    count: int = 200
-    """Frames read, from `start`."""
-
-    shrink: int = 1
-
-
-@dataclass(frozen=True)
-class Data:
-    """What is learned from."""
-
-    photos: tuple[str, ...] = ("photos", "textures")
-    panoramas: str = "hdri"
-    drawn: int = 40
-    """Pictures drawn by the seed that layers are cut from."""
-
-    exclude: tuple[str, ...] = ()
-    """Files that are never learned from."""
-
-    scenes: int = 1800
-    """Rendered moments."""
-
-    scene_size: int = 208
-    clips: tuple[ClipUse, ...] = ()
-    crops_per_pair: int = 4
-    real_share: float = 0.5
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """How long, how fast, with which loss."""
-
-    minutes: float = 12.0
-    """Time that the loop may take; 0 = only `steps` counts."""
-
-    steps: int = 100_000
-    batch: int = 8
-    crop: int = 160
-    learning_rate: float = 6e-4
-    warm_up: int = 60
-    flow_weight: float = 0.01
-    """Weight of the distance to the true flow, in pixels."""
-
-    seen_weight: float = 0.01
-    gradient_limit: float = 1.0
-    ema: float = 0.995
-
-
-@dataclass(frozen=True)
-class SlowmoRecipe:
-    """A whole slow-motion recipe (kind = "slowmo")."""
-
-    name: str
-    title: str
-    version: str
-    purpose: str
-    seed: int = 1
-    network: Network = field(default_factory=Network)
-    data: Data = field(default_factory=Data)
-    schedule: Schedule = field(default_factory=Schedule)
-    checkpoint_seconds: float = field(default=60.0, metadata=recipe.VOLATILE)
-    log_every: int = field(default=50, metadata=recipe.VOLATILE)
-    limits: tuple[str, ...] = field(default=(), metadata=recipe.VOLATILE)
-    sources: tuple[Source, ...] = field(default=(), metadata=recipe.VOLATILE)
-
-
-def load_recipe(path: str) -> SlowmoRecipe:
-    """Read and check a recipe. Raises MissingInput, UsageError."""
-    settings = recipe.load(path, SlowmoRecipe, KIND)
-    if settings.schedule.crop % 16:
-        raise UsageError(f"Recipe {path}: schedule.crop is {settings.schedule.crop}; it must be a multiple of 16.")
-    for clip in settings.data.clips:
-        if any(skip < 2 for skip in clip.skips):
-            raise UsageError(f"Recipe {path}: clip {clip.path} has skips {list(clip.skips)}; 2 is the least.")
-    return settings
 
 
 # The pool -----------------------------------------------------------------------------------------------------------

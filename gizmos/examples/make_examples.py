@@ -5,9 +5,13 @@ A script holds the whole Group, as Nuke itself saves it, so that it opens where 
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))
+
+import new_head  # noqa: E402
 
 EXAMPLES = {"super_res.nk": ("BipackSuperRes",), "slow_mo.nk": ("BipackSuperRes", "BipackSlowMo")}
 """Script: gizmos, one below the other, between the sample plate and a Write."""
@@ -59,9 +63,11 @@ def script(stem: str, gizmos: tuple[str, ...]) -> str:
 
 
 def main() -> None:
-    """Write every example beside this file."""
+    """Write every example beside this file, and the toolset."""
     for name, gizmos in EXAMPLES.items():
         (HERE / name).write_text(script(Path(name).stem, gizmos), encoding="utf-8", newline="\n")
+    for path, text in new_head.files():
+        path.write_text(text, encoding="utf-8", newline="\n")
 
 
 if __name__ == "__main__":

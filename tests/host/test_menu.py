@@ -24,12 +24,20 @@ def test_the_toolbar_has_an_entry_for_every_gizmo(gui: Scene) -> None:
     assert titles(gui)[:3] == ["Super-res", "Slow-mo", "Model"]
     everything = titles(gui) + (titles(gui, "Finishing") if "Finishing" in titles(gui) else [])
     gizmos = list((ROOT / "gizmos").glob("*.gizmo"))
-    assert len([title for title in everything if title not in ("Finishing", "Models")]) == len(gizmos)
+    assert len([title for title in everything if title not in ("Finishing", "Models", "Toolsets")]) == len(gizmos)
 
 
 def test_an_entry_makes_its_node(gui: Scene) -> None:
     gui.nuke.menu("Nodes").findItem("Bipack").findItem("Super-res").invoke()
     assert gui.nuke.toNode("BipackSuperRes1")["bipack_tool"].value() == "BipackSuperRes"
+
+
+def test_a_toolset_can_be_put_into_the_script_more_than_once(gui: Scene) -> None:
+    assert titles(gui, "Toolsets") == ["New head into the plate"]
+    for name in ("NewHead1", "NewHead2"):
+        gui.nuke.menu("Nodes").findItem("Bipack").findItem("Toolsets").findItem("New head into the plate").invoke()
+        assert gui.nuke.toNode(name)["neck"].value() == [960, 540]
+    assert gui.session.problems == []
 
 
 def test_an_installed_model_has_an_entry_that_makes_its_gizmo_with_it(

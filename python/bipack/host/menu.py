@@ -1,7 +1,8 @@
 """The Bipack menu of Nuke's node toolbar, made from what is there: gizmo files, and models whose card names a gizmo.
 
-A new gizmo appears by lying in gizmos/. Its menu title, section and place come from the table below; one that the
-table does not know is listed under its own name among the finishing tools.
+A new gizmo appears by lying in gizmos/, a new toolset by lying in gizmos/toolsets/. A gizmo's menu title, section and
+place come from the table below; one that the table does not know is listed under its own name among the finishing
+tools.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from bipack.host import knobs, model
 from bipack.host.node import BipackNode
 
 MODELS, FINISHING = "", "Finishing"
+TOOLSETS = "Toolsets"
 _TABLE = {
     "BipackSuperRes": (MODELS, 10, "Super-res"),
     "BipackSlowMo": (MODELS, 15, "Slow-mo"),
@@ -70,8 +72,21 @@ def build() -> None:
     for entry in entries(os.path.join(settings.suite_root(), "gizmos")):
         menu = bar.addMenu(entry.section, icon="Bipack.png") if entry.section else bar
         menu.addCommand(entry.title, _creator(entry.gizmo), icon=f"{entry.gizmo}.png", tooltip=entry.tooltip)
+    for title, path in toolsets():
+        bar.addMenu(TOOLSETS).addCommand(title, _opener(path), tooltip=_first_sentence(path))
     for title, gizmo, name, purpose in installed_models():
         bar.addMenu("Models").addCommand(title, _creator(gizmo, name), icon=f"{gizmo}.png", tooltip=purpose)
+
+
+def toolsets() -> List[Tuple[str, str]]:
+    """Title and file of each toolset: `gizmos/toolsets/new_head.nk` is "New head"."""
+    folder = os.path.join(settings.suite_root(), "gizmos", "toolsets")
+    names = [os.path.splitext(name) for name in sorted(os.listdir(folder))] if os.path.isdir(folder) else []
+    return [
+        (stem.replace("_", " ").capitalize(), os.path.join(folder, stem + extension).replace("\\", "/"))
+        for stem, extension in names
+        if extension == ".nk"
+    ]
 
 
 def installed_models() -> List[Tuple[str, str, str, str]]:
@@ -101,6 +116,13 @@ def _creator(gizmo: str, model_name: str = "") -> Callable[[], None]:
         create(gizmo, model_name)
 
     return make
+
+
+def _opener(path: str) -> Callable[[], None]:
+    def read() -> None:
+        nuke.scriptReadFile(path)
+
+    return read
 
 
 def _title(gizmo: str) -> str:

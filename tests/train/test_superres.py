@@ -61,8 +61,10 @@ def test_the_same_seed_gives_the_same_weights(photos: str, tmp_path: Path) -> No
     assert same(weights(first), weights(second))
 
 
-def test_a_stopped_run_goes_on_bit_for_bit(photos: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("branched", [True, False])
+def test_a_stopped_run_goes_on_bit_for_bit(photos: str, tmp_path: Path, branched: bool) -> None:
     settings = superres_recipe.load_recipe(write_recipe(tmp_path / "r.toml"))
+    settings = dataclasses.replace(settings, network=dataclasses.replace(settings.network, branched=branched))
     straight = superres.train(settings, photos, str(tmp_path / "a"), device="cpu")
     calls = iter(range(1000))
     stopped = superres.train(settings, photos, str(tmp_path / "b"), device="cpu", stop=lambda: next(calls) >= 9)

@@ -1,4 +1,4 @@
-"""The optimizer of paint-fix runs: inner convolutions move by orthogonalised momentum, all else by AdamW.
+"""The optimizer of most runs: inner convolutions move by orthogonalised momentum, all else by AdamW.
 
 A convolution's gradient is dominated by few directions; made orthogonal, all directions are learned at once. A run
 learns clearly more per second than with AdamW alone (method: Jordan et al., "Muon", 2024; the scale that makes its

@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from bipack.errors import BipackError, UsageError
-from bipack_train import adversary, checkpoint, degrade, metrics, processes, recipe, superres_gan, superres_init
+from bipack_train import adversary, checkpoint, degrade, metrics, muon, processes, recipe, superres_gan, superres_init
 from bipack_train.devices import pick_device
 from bipack_train.ema import Ema
 from bipack_train.models.plain import PlainNet
@@ -104,9 +104,16 @@ def start_run(settings: SuperresRecipe, device: torch.device) -> Run:
     torch.manual_seed(settings.seed)
     net = build_net(settings).to(device)
     net = net.to(memory_format=torch.channels_last)  # 1.5 to 2 times as fast, on CPU and GPU
-    optimizer = torch.optim.Adam(net.parameters(), lr=settings.schedule.learning_rate, betas=(0.9, 0.99), foreach=True)
     critic = adversary.Stage(settings.adversary, device) if settings.adversary.share else None
-    return Run(settings, net, Ema(net, settings.schedule.ema), optimizer, device, critic=critic)
+    return Run(settings, net, Ema(net, settings.schedule.ema), optimizer_of(net, settings), device, critic=critic)
+
+
+def optimizer_of(net: PlainNet, settings: SuperresRecipe) -> torch.optim.Optimizer:
+    """Adam for branched convolutions, Muon for bare ones: branches under Muon learned far less in trials."""
+    rate = settings.schedule.learning_rate
+    if settings.network.branched:
+        return torch.optim.Adam(net.parameters(), lr=rate, betas=(0.9, 0.99), foreach=True)
+    return muon.of_net(net, ("body.0.", f"body.{len(net.body) - 1}."), rate, weight_decay=0.0)
 
 
 def start_from(run: Run, source: str) -> None:
@@ -318,7 +325,8 @@ def _modules(run: Run) -> nn.Module:
 
 
 def _optimizers(run: Run) -> dict[str, torch.optim.Optimizer]:
-    return {"adam": run.optimizer} | ({"critic": run.critic.optimizer} if run.critic else {})
+    name = "adam" if run.settings.network.branched else "muon"
+    return {name: run.optimizer} | ({"critic": run.critic.optimizer} if run.critic else {})
 
 
 def averaged_from(path: str, settings: SuperresRecipe) -> PlainNet:

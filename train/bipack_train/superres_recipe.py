@@ -33,7 +33,7 @@ class Network:
     """Width of the expanded training branch over `width`; nothing of it is left after export."""
 
     branched: bool = True
-    """False trains the bare 3x3 convolutions: the control that the branches are measured against."""
+    """False trains the 3x3 convolutions as they are, with Muon instead of Adam. See superres.optimizer_of."""
 
     frames: int = 1
     """Frames that one result is made from: 1, 3 or 5. More than one is learned from worn clips."""

@@ -32,7 +32,7 @@ def stage() -> scenes.Stage:
 
 
 def settings(steps: int) -> ParserRecipe:
-    schedule = Schedule(steps=steps, batch=4, side=64, learning_rate=1e-2, warm_up=2, ema=0.8)
+    schedule = Schedule(steps=steps, batch=4, side=64, learning_rate=2e-2, warm_up=2, ema=0.8)
     return ParserRecipe("tiny", "Tiny", "0.1", "A test.", data=Data(), schedule=schedule, log_every=10)
 
 

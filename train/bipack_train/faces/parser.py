@@ -24,7 +24,7 @@ from bipack import atomic
 from bipack.card import Source
 from bipack.errors import BipackError, UsageError
 from bipack.face_regions import REGIONS
-from bipack_train import checkpoint, recipe, timed_run
+from bipack_train import checkpoint, muon, recipe, timed_run
 from bipack_train.devices import pick_device
 from bipack_train.ema import Ema
 from bipack_train.faces.hand import HandFrames
@@ -72,7 +72,7 @@ class Schedule:
     steps: int = 3000
     batch: int = 12
     side: int = 192
-    learning_rate: float = 2e-3
+    learning_rate: float = 8e-3
     warm_up: int = 50
     ema: float = 0.995
     precise_from: float = 0.8
@@ -210,7 +210,7 @@ def start_run(settings: ParserRecipe, device: torch.device, weights: dict[str, T
     if weights is not None:
         net.load_state_dict(weights)
     net = net.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimizer = torch.optim.AdamW(net.parameters(), settings.schedule.learning_rate, weight_decay=1e-3, foreach=True)
+    optimizer = muon.of_net(net, ("stem.", "head."), settings.schedule.learning_rate, weight_decay=0.01)
     return Run(settings, net, Ema(net, settings.schedule.ema), optimizer, np.random.default_rng(settings.seed), device)
 
 
@@ -268,7 +268,7 @@ def train(
     run = start_run(settings, pick_device(device), weights)
     rows: list[list[str]] = []
     if resume and os.path.exists(path):
-        timed_run.restore(run, run.net, path, generator="scenes")
+        timed_run.restore(run, run.net, path, "muon", generator="scenes")
         log.info("going on from step %d", run.step)
         rows = _earlier_rows(os.path.join(out, LOG), run.step)
     begun, before, saved = time.monotonic(), run.seconds, time.monotonic()
@@ -282,7 +282,7 @@ def train(
             parts.clear()
             atomic.write_bytes(os.path.join(out, LOG), _table(rows))
         if last or stopping or time.monotonic() - saved > settings.checkpoint_seconds:
-            timed_run.save(run, run.net, path, generator="scenes")
+            timed_run.save(run, run.net, path, "muon", generator="scenes")
             saved = time.monotonic()
         if stopping:
             break
@@ -325,7 +325,7 @@ def averaged(run: Run) -> FaceParserNet:
 def averaged_from(path: str, settings: ParserRecipe) -> FaceParserNet:
     """The finished network of the checkpoint at `path`, on the CPU."""
     run = start_run(settings, torch.device("cpu"))
-    timed_run.restore(run, run.net, path, generator="scenes")
+    timed_run.restore(run, run.net, path, "muon", generator="scenes")
     return averaged(run)
 
 

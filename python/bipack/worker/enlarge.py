@@ -135,6 +135,11 @@ class _Waiting:
             self._control.progress(self.share + (1 - self.share) * (first + len(rows)) / height)
 
 
+def _family(card: ModelCard) -> str:
+    """The name without its factor: an archive model's larger one is an archive model."""
+    return card.name.replace(f"x{card.scale}", "")
+
+
 def larger_model(card: ModelCard, size: sizing.Sizing | None) -> str:
     """A line about an installed model that would come nearer to `size`; empty where there is none."""
     if size is None or size.across.result <= size.across.source * card.scale:
@@ -151,7 +156,7 @@ def larger_model(card: ModelCard, size: sizing.Sizing | None) -> str:
     ]
     if not better:
         return f"{card.name} enlarges {card.scale} times; from there to {factor:.4g} it is a plain resize."
-    nearest = min(better, key=lambda other: (other.scale < factor, other.scale))
+    nearest = min(better, key=lambda other: (other.scale < factor, other.scale, _family(other) != _family(card)))
     return (
         f"{card.name} enlarges {card.scale} times; from there to {factor:.4g} it is a plain resize. "
         f"{nearest.name} enlarges {nearest.scale} times."

@@ -14,7 +14,16 @@ from bipack import catalog
 from bipack.card import ModelCard
 from bipack.errors import ModelRefused
 from bipack.worker.session import open_session
-from bipack_train import inpaint, inpaint_masks, inpaint_recipe, inpaint_scores, pictures, publish_inpaint
+from bipack_train import (
+    checkpoint,
+    init_weights,
+    inpaint,
+    inpaint_masks,
+    inpaint_recipe,
+    inpaint_scores,
+    pictures,
+    publish_inpaint,
+)
 from bipack_train.inpaint_pool import InpaintPool
 from bipack_train.models.inpaint import Inpaint, InpaintNet, smooth_fill
 
@@ -185,6 +194,42 @@ def test_a_pool_gives_the_same_crops_for_the_same_seed() -> None:
     for ours, theirs in zip(first, second, strict=True):
         np.testing.assert_array_equal(ours, theirs)
     assert first[0].shape == (3, 128, 128, 3)
+
+
+def test_every_size_of_a_photograph_is_drawn_and_large_crops_come_from_large_pictures() -> None:
+    pool = InpaintPool(128)
+    pool.add_sizes("drawn", pictures.draw(2, 0, 300).pixels)
+    pool.finish({"drawn": 1.0})
+    assert len(pool) == 3
+    assert pool.fits(256) and not pool.fits(512)
+    crops, holes = pool.sample(np.random.default_rng(5), 2, 100.0, 256)
+    assert crops.shape == (2, 256, 256, 3) and holes.shape == (2, 256, 256, 1)
+
+
+def test_a_window_lies_around_the_hole_and_is_the_same_in_all() -> None:
+    truth = torch.rand(3, 3, 256, 256)
+    known = torch.ones(3, 1, 256, 256)
+    known[0, :, :9, :9], known[1, :, 100:200, 30:60], known[2, :, 250:, 250:] = 0, 0, 0
+    start, cut, gap = inpaint.windows(np.random.default_rng(0), 128, 2 * truth, truth, known)
+    assert start.shape == (3, 3, 128, 128) and gap.shape == (3, 1, 128, 128)
+    assert torch.equal(start, 2 * cut)
+    assert (gap == 0).flatten(1).any(1).all()
+
+
+def test_a_run_starts_from_a_published_model_and_its_card_says_so(
+    room: Path, published: tuple[ModelCard, Path], tmp_path: Path
+) -> None:
+    card, folder = published
+    settings = inpaint_recipe.load_recipe(str(room / "recipe.toml"))
+    given = init_weights.for_net(str(folder), InpaintNet())[0]
+    for name, value in inpaint.averaged_from(str(room / "run" / inpaint.CHECKPOINT), settings).state_dict().items():
+        torch.testing.assert_close(given[name], value)
+    run = inpaint.train(settings, str(room / "data"), str(tmp_path), device="cpu", init=str(folder), stop=lambda: True)
+    assert run.base == f"tiny_inpaint@{card.sha256}"
+    draft = publish_inpaint.draft_card(settings, "recipe.toml", checkpoint.load(str(tmp_path / inpaint.CHECKPOINT)))
+    assert draft.training.base_model == run.base
+    with pytest.raises(ModelRefused, match="no model of this network"):
+        init_weights.for_net(str(folder), InpaintNet((8, 8, 8, 8, 8)))
 
 
 def test_scores_know_a_perfect_fill_and_a_seam() -> None:

@@ -66,6 +66,15 @@ def test_opaque_marks_let_nothing_through_even_where_they_are_as_bright_as_the_p
     assert middles.max() < 0.6
 
 
+def test_marks_that_brighten_laid_on_each_other_stay_within_what_the_frames_hold() -> None:
+    lamp = pair(1, "shadow")
+    lamp.before[..., :] = np.where(lamp.matte[..., None] > 0, lamp.after * 4.0, lamp.after)
+    crop = crop_of(pair(1, "shadow"), clean=True)
+    for _ in range(4):
+        crop = augment.transplant(crop, crop_of(lamp), np.ones(3), Nature(0.0), Unmirrored())
+    assert float(crop.before.max()) == pytest.approx(float(lamp.before.max()))
+
+
 def test_grain_that_goes_on_is_that_of_the_new_place() -> None:
     one, other = pair(1, "ink", "kept"), pair(2, "ink", "kept")
     there = Crop(other.after, other.after, np.zeros(other.matte.shape, np.float32))

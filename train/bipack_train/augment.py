@@ -170,7 +170,10 @@ def transplant(crop: Crop, donor: Crop, gain: Pixels, nature: Nature, rng: np.ra
         marked[window] += own * (gain.astype(np.float32) * (cover > 0))
     else:
         ratio = (np.maximum(before, 0.0) + 0.03) / (np.maximum(clean, 0.0) + 0.03)
-        marked[window] *= np.where(matte[..., None] > 0.02, np.clip(ratio, 0.02, 8.0), 1.0)
+        # No brighter than the brightest of both: ratios on top of each other soon leave what half floats hold.
+        most = max(float(marked.max()), float(before.max()) * float(gain.max()))
+        shown = np.where(matte[..., None] > 0.02, np.clip(ratio, 0.02, 8.0), 1.0)
+        marked[window] = np.minimum(marked[window] * shown, most)
     edit = crop.matte.copy()
     np.maximum(edit[window], matte, out=edit[window])
     return Crop(marked, crop.after, edit)

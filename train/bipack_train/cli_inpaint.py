@@ -19,6 +19,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("recipe", metavar="FILE.toml", help="a recipe such as train/recipes/inpaint.toml")
     parser.add_argument("--steps", type=int, help="scale the whole schedule to this many steps: for a quick trial")
     parser.add_argument(
+        "--init", metavar="MODEL", default="", help="model, run or checkpoint that a new run starts from"
+    )
+    parser.add_argument(
         "--publish-only", action="store_true", help="export and verify the last checkpoint in --out, train no further"
     )
     cli.add_run_options(parser)
@@ -41,7 +44,8 @@ def run_recipe(path: str, args: argparse.Namespace) -> int:
         torch.set_num_threads(args.threads)
     out = args.out or os.path.join("runs", settings.name)
     if not getattr(args, "publish_only", False):
-        inpaint.train(settings, args.data, out, device=args.device, resume=args.resume)
+        init = getattr(args, "init", "")
+        inpaint.train(settings, args.data, out, device=args.device, resume=args.resume, init=init)
     card = publish_inpaint.publish(settings, path, args.data, out)
     for score in card.scores:
         figures = score.metric, score.set, score.value, score.baseline, score.baseline_value or 0.0

@@ -1,4 +1,4 @@
-"""Weights to start from: any earlier paint-fix model, as a checkpoint or as the ONNX that was published.
+"""Weights to start from: any earlier model, as a checkpoint or as the ONNX that was published.
 
 Published models carry their weights in the ONNX under the names that the network has here, so that no second copy has
 to lie beside it. Nothing that could run code is ever opened (see `checkpoint`).
@@ -10,7 +10,7 @@ import os
 
 import onnx
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from bipack import catalog
 from bipack.errors import MissingInput, ModelRefused, UsageError
@@ -30,15 +30,36 @@ def load(source: str, size: str, frames: int) -> tuple[dict[str, Tensor], str]:
     Where the net sees more frames than the source did, the new ones start with no say. Raises MissingInput,
     CorruptInput, and ModelRefused for pickles and for models of another network.
     """
+    stored, label = _stored(source)
+    return _fitted(stored, label, size, frames), label
+
+
+def _stored(source: str) -> tuple[dict[str, Tensor], str]:
+    """All weights in a checkpoint, the folder of a run, a model folder, file or name, and what they are."""
     path = os.path.join(source, "checkpoint" + checkpoint.SUFFIX)
     if os.path.isfile(path):
         source = path
     if os.path.isfile(source) and not source.lower().endswith(".onnx"):
-        return _fitted(checkpoint.load_weights(source), source, size, frames), os.path.basename(source)
+        return checkpoint.load_weights(source), os.path.basename(source)
     located = catalog.locate(source)
     card = located.card
-    label = f"{located.name}@{card.sha256}" if card is not None else located.name
-    return _fitted(_of_onnx(located.path), located.name, size, frames), label
+    return _of_onnx(located.path), f"{located.name}@{card.sha256}" if card is not None else located.name
+
+
+def for_net(source: str, net: nn.Module) -> tuple[dict[str, Tensor], str]:
+    """(weights, what they are) of `source` for exactly such a network; `source` as in `load`.
+
+    Raises MissingInput, CorruptInput, and ModelRefused for pickles and for models of another network.
+    """
+    stored, label = _stored(source)
+    weights = {name.removeprefix(_PREFIX): value for name, value in stored.items()}
+    wanted = {name: value.shape for name, value in net.state_dict().items()}
+    if {name: value.shape for name, value in weights.items()} != wanted:
+        raise ModelRefused(
+            f"{label} is no model of this network ({type(net).__name__}), so it cannot be started from. Name one that "
+            "such a recipe made, or leave --init out."
+        )
+    return weights, label
 
 
 def default(size: str, frames: int) -> tuple[dict[str, Tensor] | None, str]:

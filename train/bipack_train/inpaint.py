@@ -1,8 +1,10 @@
 """The inpaint trainer: its pictures and its loop.
 
 The network sees pictures in the encoding of the worker. In part of the batches it starts from its own result at half
-the size, enlarged, which is how the worker fills large holes. Holes are narrow at first and widen: with wide ones from
-the beginning nothing at all was learned in the first thousands of crops. The error is counted in the hole alone.
+the size, enlarged, which is how the worker fills large holes. That result is made on a crop of twice the size, or it
+would know less of the surroundings than the worker's, and the network would learn to distrust its start. Holes are
+narrow at first and widen: with wide ones from the beginning nothing at all was learned in the first thousands of
+crops. The error is counted in the hole alone.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ import logging
 import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,7 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from bipack.errors import BipackError, UsageError
-from bipack_train import checkpoint, inpaint_masks, muon, pictures, timed_run
+from bipack_train import checkpoint, init_weights, inpaint_masks, muon, pictures, timed_run
 from bipack_train.devices import pick_device
 from bipack_train.ema import Ema
 from bipack_train.inpaint_pool import InpaintPool
@@ -35,7 +37,7 @@ LOG = "training.csv"
 _LOG_COLUMNS = ("step", "minutes", "loss", "learning_rate", "validation_psnr", "validation_smooth")
 _VALIDATION_SIDE = 256
 _FIRST_WIDTH = 8.0
-_FLOOR = 2e-4
+_FLOOR = 3e-5
 """Squared error below which nothing more is gained."""
 
 _ENDS = ("stem", "change")
@@ -150,12 +152,17 @@ class Run:
     device: torch.device
     step: int = 0
     seconds: float = 0.0
+    base: str = ""
+    """name@sha256 of the model that it went on from."""
 
 
-def start_run(settings: InpaintRecipe, device: torch.device) -> Run:
-    """A run at step 0; the seed decides the first weights and every crop."""
+def start_run(settings: InpaintRecipe, device: torch.device, weights: Mapping[str, Tensor] | None = None) -> Run:
+    """A run at step 0; the seed decides the first weights, where none are given, and every crop."""
     torch.manual_seed(settings.seed)
-    net = InpaintNet().to(device).to(memory_format=torch.channels_last)
+    net = InpaintNet()
+    if weights is not None:
+        net.load_state_dict(weights)
+    net = net.to(device).to(memory_format=torch.channels_last)
     optimizer = muon.of_net(net, _ENDS, settings.schedule.learning_rate, settings.schedule.weight_decay)
     ema = Ema(net, settings.schedule.ema)
     return Run(settings, net, ema, optimizer, np.random.default_rng([settings.seed, 2]), device)
@@ -166,12 +173,14 @@ def take_step(run: Run, pool: InpaintPool) -> Tensor:
     schedule = run.settings.schedule
     guided = run.rng.random() < schedule.guided and run.step >= schedule.narrow_until
     halvings = int(run.rng.integers(1, 3)) if guided else 0
-    crops, holes = pool.sample(run.rng, schedule.batch, widest_at(schedule, run.step) * 2**halvings)
+    side = 2 * schedule.patch if halvings and pool.fits(2 * schedule.patch) else schedule.patch
+    crops, holes = pool.sample(run.rng, schedule.batch, widest_at(schedule, run.step) * 2**halvings, side)
     truth, known = _to_device(crops, run.device), 1 - _to_device(holes, run.device)
     for group in run.optimizer.param_groups:
         group["lr"] = learning_rate(schedule, run.step)
     with torch.autocast(run.device.type, torch.bfloat16):
         start = coarse_start(run.net, truth, known, halvings)
+        start, truth, known = windows(run.rng, schedule.patch, start, truth, known)
         result = run.net(start, known)
     loss = loss_of(result, truth, known)
     run.optimizer.zero_grad(set_to_none=True)
@@ -197,6 +206,24 @@ def coarse_start(net: InpaintNet, picture: Tensor, known: Tensor, halvings: int)
     return torch.where(known > 0, picture, large)
 
 
+def windows(rng: np.random.Generator, side: int, start: Tensor, truth: Tensor, known: Tensor) -> tuple[Tensor, ...]:
+    """Of each picture (N, C, H, W) the same square of `side` pixels in all three, around some pixel of its hole."""
+    if known.shape[-1] <= side:
+        return start, truth, known
+    corners = []
+    for hole in (known[:, 0] == 0).cpu().numpy():
+        places = np.argwhere(hole)
+        middle = places[int(rng.integers(len(places)))]
+        corners.append(np.clip(middle - side // 2, 0, np.array(hole.shape) - side))
+    cut = (
+        torch.stack(
+            [whole[y : y + side, x : x + side] for whole, (y, x) in zip(one.permute(0, 2, 3, 1), corners, strict=True)]
+        )
+        for one in (start, truth, known)
+    )
+    return tuple(one.permute(0, 3, 1, 2) for one in cut)
+
+
 def _to_device(pixels: pictures.Pixels, device: torch.device) -> Tensor:
     """(N, H, W, C) to a channels-last (N, C, H, W) tensor."""
     return torch.from_numpy(pixels).to(device, non_blocking=True).permute(0, 3, 1, 2)
@@ -209,12 +236,14 @@ def train(
     *,
     device: str = "auto",
     resume: bool = False,
+    init: str = "",
     stop: Callable[[], bool] = lambda: False,
 ) -> Run:
     """Run a recipe to its last step and return the run; its averaged weights are the model.
 
     `folder` holds the pictures, `out` takes checkpoint.safetensors and training.csv. `stop` is asked after each step;
-    where it says yes, a checkpoint is written and the run returned as it is. Raises UsageError where `out` holds a
+    where it says yes, a checkpoint is written and the run returned as it is. `init` names a published inpaint model
+    whose weights a new run starts from. Raises UsageError where `out` holds a
     run already and `resume` is not set, DiskError, MissingInput, and BipackError where the loss is no longer finite.
     """
     path = os.path.join(out, CHECKPOINT)
@@ -223,9 +252,11 @@ def train(
     pool = fill_pool(settings, folder)
     watched = validation_pictures(settings, folder)
     log.info("%d pictures, %.0f MB, %d watched", len(pool), pool.megabytes, len(watched))
-    run = start_run(settings, pick_device(device))
+    weights, base = init_weights.for_net(init, InpaintNet()) if init else (None, "")
+    run = start_run(settings, pick_device(device), weights)
+    run.base = base
     if resume and os.path.exists(path):
-        timed_run.restore(run, run.net, path, "muon")
+        run.base = str(timed_run.restore(run, run.net, path, "muon").extra.get("base", ""))
         log.info("going on from step %d", run.step)
     _loop(run, pool, watched, path, _LogFile(os.path.join(out, LOG), run.step), stop)
     return run
@@ -255,7 +286,7 @@ def _loop(
             _say(run, loss, score)
         stopping = stop()
         if last or stopping or time.monotonic() - saved > settings.checkpoint_seconds:
-            timed_run.save(run, run.net, path, "muon")
+            timed_run.save(run, run.net, path, "muon", base=run.base)
             saved = time.monotonic()
         if stopping:
             return

@@ -68,23 +68,28 @@ _Draw = Callable[[np.random.Generator, _Canvas, float], None]
 KINDS: tuple[tuple[float, _Draw], ...] = ((0.5, free_form), (0.2, blob), (0.15, wire), (0.15, box))
 """How often each kind is drawn."""
 
+_ALONE = 0.3
+"""Share of the holes that are one blob or box: what a matte mostly is."""
+
 
 def draw(rng: np.random.Generator, side: int, widest: float, least: float = 0.05, most: float = 0.4) -> Mask:
-    """A hole of one random kind, in a square of `side` pixels, that covers about `least` to `most` of it."""
+    """A hole in a square of `side` pixels: of one random kind over about `least` to `most` of it, or a single shape."""
+    if rng.random() < _ALONE:
+        return of_kind(rng, (blob, box)[int(rng.integers(2))], side, widest, 0.0)
     chances = np.array([chance for chance, _ in KINDS])
     kind = KINDS[int(rng.choice(len(KINDS), p=chances / chances.sum()))][1]
     return of_kind(rng, kind, side, widest, float(rng.uniform(least, most)))
 
 
 def of_kind(rng: np.random.Generator, kind: _Draw, side: int, widest: float, share: float) -> Mask:
-    """Shapes of one kind until they cover `share` of a square of `side` pixels: never all of it, never nothing."""
+    """Shapes of one kind, one at least, until they cover `share` of a square of `side` pixels: never all of it."""
     canvas = np.zeros((side, side), np.uint8)
     for _ in range(_MOST_SHAPES):
         before = canvas.copy()
         kind(rng, canvas, widest)
         if np.count_nonzero(canvas) > 0.75 * canvas.size:
             canvas = before
-        elif np.count_nonzero(canvas) >= share * canvas.size:
+        elif canvas.any() and np.count_nonzero(canvas) >= share * canvas.size:
             break
     if not canvas.any():
         canvas[side // 2, side // 2] = 255

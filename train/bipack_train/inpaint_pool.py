@@ -16,7 +16,6 @@ from bipack_train.pictures import Pixels
 @dataclass(frozen=True)
 class _Entry:
     stored: NDArray[np.uint8] | NDArray[np.float16]
-    weight: float
 
 
 class InpaintPool:
@@ -41,15 +40,19 @@ class InpaintPool:
             return False
         stored: NDArray[np.uint8] | NDArray[np.float16]
         stored = pixels.astype(np.float16) if hdr else np.round(np.clip(pixels, 0, 1) * 255).astype(np.uint8)
-        # By the square root of the area: a large picture holds more, and a small one must still be seen.
-        self._groups.setdefault(group, []).append(_Entry(stored, float(np.sqrt(pixels.shape[0] * pixels.shape[1]))))
+        self._groups.setdefault(group, []).append(_Entry(stored))
         return True
 
     def add_sizes(self, group: str, pixels: Pixels) -> None:
-        """Add a photograph at its size and at halves of it, while a crop still fits."""
+        """Add a photograph at its size, at halves of it, and so small that a crop holds all of one side.
+
+        All are drawn alike. Small ones matter: that is how the worker shows the network a plate with a wide hole.
+        """
+        whole = pixels
         while self.add(group, pixels):
-            size = (pixels.shape[1] // 2, pixels.shape[0] // 2)
-            pixels = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.float32)
+            pixels = _shrunk(pixels, 0.5)
+        if min(pixels.shape[:2]) < self.patch < min(whole.shape[:2]):
+            self.add(group, _shrunk(whole, self.patch / min(whole.shape[:2])))
 
     def finish(self, shares: dict[str, float]) -> None:
         """Fix how often each group is drawn. Raises UsageError for an empty group."""
@@ -59,15 +62,24 @@ class InpaintPool:
         total = sum(shares.values())
         self._shares = [(group, share / total) for group, share in shares.items() if share > 0]
 
-    def sample(self, rng: np.random.Generator, batch: int, widest: float) -> tuple[Pixels, Pixels]:
-        """Crops (batch, patch, patch, 3), encoded, and holes (batch, patch, patch, 1), `widest` pixels at most."""
-        side = self.patch
+    def fits(self, side: int) -> bool:
+        """Whether every group that is drawn from has a picture of at least `side` pixels each way."""
+        return all(any(_holds(entry, side) for entry in self._groups[group]) for group, _ in self._shares)
+
+    def sample(
+        self, rng: np.random.Generator, batch: int, widest: float, side: int | None = None
+    ) -> tuple[Pixels, Pixels]:
+        """Crops (batch, side, side, 3), encoded, and holes (batch, side, side, 1), `widest` pixels at most.
+
+        Without a `side` crops are of the pool's patch; see `fits` for larger ones.
+        """
+        side = self.patch if side is None else side
         crops, holes = np.empty((batch, side, side, 3), np.float32), np.empty((batch, side, side, 1), np.float32)
         chances = [share for _, share in self._shares]
         for slot in range(batch):
-            entries = self._groups[self._shares[int(rng.choice(len(chances), p=chances))][0]]
-            weights = np.array([entry.weight for entry in entries])
-            stored = entries[int(rng.choice(len(entries), p=weights / weights.sum()))].stored
+            group = self._groups[self._shares[int(rng.choice(len(chances), p=chances))][0]]
+            entries = [entry for entry in group if _holds(entry, side)]
+            stored = entries[int(rng.integers(len(entries)))].stored
             top, left = (int(rng.integers(0, length - side + 1)) for length in stored.shape[:2])
             crop = stored[top : top + side, left : left + side].astype(np.float32)
             if stored.dtype == np.uint8:
@@ -75,6 +87,15 @@ class InpaintPool:
             crops[slot] = _augmented(rng, crop)
             holes[slot, :, :, 0] = inpaint_masks.draw(rng, side, widest)
         return crops, holes
+
+
+def _shrunk(pixels: Pixels, factor: float) -> Pixels:
+    size = (int(pixels.shape[1] * factor + 0.001), int(pixels.shape[0] * factor + 0.001))
+    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.float32)
+
+
+def _holds(entry: _Entry, side: int) -> bool:
+    return min(entry.stored.shape[:2]) >= side
 
 
 def _augmented(rng: np.random.Generator, crop: Pixels) -> Pixels:

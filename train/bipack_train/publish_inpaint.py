@@ -95,6 +95,7 @@ def draft_card(settings: InpaintRecipe, recipe_path: str, state: checkpoint.Chec
         steps=state.step,
         commit=publish_superres._commit(),
         date=datetime.date.today().isoformat(),
+        base_model=str(state.extra.get("base", "")),
         machine=f"{platform.system()} {platform.machine()}",
         minutes=round(float(state.extra["seconds"]) / 60, 1),
     )

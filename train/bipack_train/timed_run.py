@@ -26,8 +26,13 @@ class TimedRun(Protocol):
     seconds: float
 
 
-def save(run: TimedRun, net: nn.Module, path: str, optimizer: str = "adamw", generator: str = "crops") -> None:
-    """Write the checkpoint; `optimizer` and `generator` are their names in the file. Raises DiskError."""
+def save(
+    run: TimedRun, net: nn.Module, path: str, optimizer: str = "adamw", generator: str = "crops", **extra: str
+) -> None:
+    """Write the checkpoint; `optimizer` and `generator` are their names in the file, `extra` is kept beside them.
+
+    Raises DiskError.
+    """
     checkpoint.save(
         path,
         step=run.step,
@@ -36,12 +41,14 @@ def save(run: TimedRun, net: nn.Module, path: str, optimizer: str = "adamw", gen
         ema=run.ema,
         optimizers={optimizer: run.optimizer},
         generators={generator: run.rng},
-        extra={"seconds": run.seconds},
+        extra={"seconds": run.seconds, **extra},
     )
 
 
-def restore(run: TimedRun, net: nn.Module, path: str, optimizer: str = "adamw", generator: str = "crops") -> None:
-    """Go on from a checkpoint. Raises MissingInput, CorruptInput, UsageError for another recipe's."""
+def restore(
+    run: TimedRun, net: nn.Module, path: str, optimizer: str = "adamw", generator: str = "crops"
+) -> checkpoint.Checkpoint:
+    """Go on from a checkpoint and return it. Raises MissingInput, CorruptInput, UsageError for another recipe's."""
     state = checkpoint.load(path)
     checkpoint.restore(
         state,
@@ -52,3 +59,4 @@ def restore(run: TimedRun, net: nn.Module, path: str, optimizer: str = "adamw", 
         generators={generator: run.rng},
     )
     run.step, run.seconds = state.step, float(state.extra["seconds"])
+    return state

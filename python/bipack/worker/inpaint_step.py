@@ -34,7 +34,7 @@ from bipack.worker.model_step import MIX
 from bipack.worker.session import open_session
 from bipack.worker.step import StepControl, StepInput
 
-VERSION = "1"
+VERSION = "2"
 """Goes into the key of every result; raised when results change."""
 
 NO_MATTE = "inpaint needs a matte that is white over what is to go. Give it with --matte NAME.%04d.exr."

@@ -134,6 +134,7 @@ def proof_frames(seed: int) -> tuple[Frame, Frame]:
 
 def readme(card: ModelCard, settings: InpaintRecipe) -> str:
     """The page beside the model, for artists."""
+    base = card.training.base_model
     lines = [f"# {card.title}", "", card.purpose, "", "## What it cannot do", ""]
     lines += [f"- {limit}" for limit in card.limits]
     lines += ["", "## Scores", "", "| Metric | Pictures | Model | OpenCV |", "|---|---|---|---|"]
@@ -156,6 +157,10 @@ def readme(card: ModelCard, settings: InpaintRecipe) -> str:
         "`bipack run inpaint` and the gizmo BipackInpaint borrow from other frames before they ask this network: "
         "docs/inpaint.md.",
         "",
+        "Each pass is the mean of four mirror images, and most of the step that is left at the border of the hole is taken "
+        "out of it smoothly.",
+        "",
+        *([f"It started from {base[: base.find('@') + 13]}."] if base else []),
         f"Trained for {card.training.steps} steps ({card.training.minutes:.0f} minutes, {card.training.machine}); "
         f"`{inpaint.LOG}` is the log. It learned from:",
         "",
@@ -164,9 +169,9 @@ def readme(card: ModelCard, settings: InpaintRecipe) -> str:
             for source in card.training.data
         ),
         "",
-        "To make it again:",
+        "To make it again, as the recipe says:",
         "",
-        f"    bipack-train recipe {card.training.recipe} --data <folder>",
+        f"    bipack-train inpaint {card.training.recipe}{' --init <first stage>' if base else ''} --data <folder>",
         "",
         f"Licence of the weights: {card.licence}.",
         "",

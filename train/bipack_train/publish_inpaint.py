@@ -157,7 +157,7 @@ def readme(card: ModelCard, settings: InpaintRecipe) -> str:
         "`bipack run inpaint` and the gizmo BipackInpaint borrow from other frames before they ask this network: "
         "docs/inpaint.md.",
         "",
-        "Each pass is the mean of four mirror images, and most of the step that is left at the border of the hole is taken "
+        "Each pass is the mean of four mirror images, and most of the step left at the border of the hole is taken "
         "out of it smoothly.",
         "",
         *([f"It started from {base[: base.find('@') + 13]}."] if base else []),

@@ -95,7 +95,7 @@ def _shrunk(pixels: Pixels, factor: float) -> Pixels:
 
 
 def _holds(entry: _Entry, side: int) -> bool:
-    return min(entry.stored.shape[:2]) >= side
+    return bool(min(entry.stored.shape[:2]) >= side)
 
 
 def _augmented(rng: np.random.Generator, crop: Pixels) -> Pixels:

@@ -18,7 +18,7 @@ from bipack.imaging import color, sizing
 from bipack.imaging.frame import Box, Frame, Part
 from bipack.imaging.plate import take
 from bipack.worker import enlarge_alpha
-from bipack.worker.enlarge import wanted_size
+from bipack.worker.enlarge import larger_model, wanted_size
 from bipack.worker.model_step import ModelStep
 from bipack.worker.step import StepControl, StepInput, knob_values
 from plates import plate
@@ -296,3 +296,11 @@ def test_knobs_of_size_are_those_of_super_res_models_only() -> None:
     assert enlarge_knobs.result_factor(4, {"factor": 0.0, "width": 0}, 100) == 4
     assert enlarge_knobs.result_factor(4, {"factor": 2.5, "width": 0}, 100) == 2.5
     assert enlarge_knobs.result_factor(4, {"factor": 2.5, "width": 300}, 100) == 3
+
+
+@pytest.mark.parametrize("name, larger", [("superres_x2", "superres_x4"), ("superres_x2_fast", "superres_x4_fast")])
+def test_the_larger_model_that_is_named_is_of_the_same_family(name: str, larger: str) -> None:
+    card = locate(name).card
+    assert card is not None
+    four = sizing.Axis(100, 400)
+    assert f" {larger} enlarges 4 times." in larger_model(card, sizing.Sizing(four, four))

@@ -10,6 +10,7 @@ bench/speed_superres.py. The further columns are small pictures that went throug
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import os
 import sys
 import time
@@ -27,6 +28,9 @@ from bipack_train.superres_recipe import SuperresRecipe
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 SHARED = os.path.join(os.path.dirname(ROOT), "shared", "data")
+RATE = 1e-3
+"""Learning rate of Adam for the other nets."""
+
 KINDS = (scores.CLEAN, "H.264 crf 28", "H.264 crf 35")
 
 
@@ -60,6 +64,7 @@ def trained(name: str, settings: SuperresRecipe, pool: CropPool) -> nn.Module:
     """The finished network of the recipe, or one of the others in its place."""
     run = superres.start_run(settings, torch.device("cpu"))
     if name != "ours":
+        settings = dataclasses.replace(settings, schedule=dataclasses.replace(settings.schedule, learning_rate=RATE))
         torch.manual_seed(settings.seed)
         other = LumaNet(name, settings.scale).to(memory_format=torch.channels_last)
         adam = torch.optim.Adam(other.parameters(), lr=settings.schedule.learning_rate, betas=(0.9, 0.99), foreach=True)

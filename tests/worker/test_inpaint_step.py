@@ -47,6 +47,16 @@ def cook(
     return {frame: read_frame(target % frame) for frame in frames}, texts
 
 
+def pull(made: Frame, smooth: Frame, scene: Scene, number: int) -> float:
+    """How far from the smooth fill of the hole towards MADE_UP, which alone the model of these tests paints; 0 to 1.
+
+    A step at the border is mostly taken out of the hole, so that three tenths of the way are left.
+    """
+    hole = scene.mattes[number] > 0
+    shown, even = (color.encode(take(frame).pixels)[hole] for frame in (made, smooth))
+    return float((shown - even).mean() / (MADE_UP - even).mean())
+
+
 def source(frame: Frame) -> np.ndarray:
     return np.asarray(frame.parts[0].channels[SOURCE_CHANNEL])
 
@@ -121,7 +131,8 @@ def test_what_no_frame_shows_is_made_up_once_for_the_shot(model: str, tmp_path: 
     hole = scene.mattes[1002] > 0
     first, second = (take(result).pixels[hole] for result in results.values())
     np.testing.assert_array_equal(first, second)
-    assert np.allclose(color.encode(first), MADE_UP, atol=1e-3)
+    smooth, _ = cook(model, scene, tmp_path / "smooth", (1002,), make_up=0)
+    assert 0.25 < pull(results[1002], smooth[1002], scene, 1002) < 0.35
     assert (source(results[1002])[hole] == MADE).all()
 
 
@@ -137,11 +148,9 @@ def test_one_frame_alone_is_made_up(model: str, tmp_path: Path) -> None:
     scene = write_scene(tmp_path / "shot", count=1)
     single = Scene(scene.plate % 1001, scene.matte % 1001, scene.truth, scene.mattes)
     results, _ = cook(model, single, tmp_path, (1001,))
-    hole = scene.mattes[1001] > 0
-    assert np.allclose(color.encode(take(results[1001]).pixels[hole]), MADE_UP, atol=1e-3)
-    smooth, _ = cook(model, single, tmp_path, (1001,), make_up=0)
+    smooth, _ = cook(model, single, tmp_path / "smooth", (1001,), make_up=0)
     assert error_in(smooth[1001], scene, 1001) < 0.15
-    assert not np.allclose(color.encode(take(smooth[1001]).pixels[hole]), MADE_UP, atol=1e-2)
+    assert 0.25 < pull(results[1001], smooth[1001], scene, 1001) < 0.35
 
 
 def test_an_empty_matte_gives_the_plate_and_reads_no_other_frame(model: str, tmp_path: Path) -> None:
@@ -184,8 +193,8 @@ def test_a_soft_matte_is_filled_whole(model: str, tmp_path: Path) -> None:
     soft = str(tmp_path / "soft.exr")
     write_frame(soft, matte_frame(scene.mattes[1001] * 0.3))
     results, _ = cook(model, scene, tmp_path, (1001,), matte=soft)
-    hole = scene.mattes[1001] > 0
-    assert np.allclose(color.encode(take(results[1001]).pixels[hole]), MADE_UP, atol=1e-3)
+    smooth, _ = cook(model, scene, tmp_path / "smooth", (1001,), matte=soft, make_up=0)
+    assert 0.25 < pull(results[1001], smooth[1001], scene, 1001) < 0.35
 
 
 def test_nan_under_the_matte_is_gone_and_beside_it_stays(model: str, tmp_path: Path) -> None:

@@ -47,7 +47,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     length = parser.add_mutually_exclusive_group()
     length.add_argument("--minutes", type=float, help="train each region for so long (default 10)")
     length.add_argument("--steps", type=int, help="train each region for so many steps: repeatable bit for bit")
-    parser.add_argument("--size", choices=("small", "medium", "large"), help="size of the networks (default small)")
+    parser.add_argument(
+        "--size", choices=("light", "small", "medium", "large"), help="size of the networks (default light)"
+    )
     parser.add_argument("--init", metavar="MODEL", help="start from this region model, such as a shipped starter")
     parser.add_argument("--hold-out", metavar="FRAMES", default="", help="pairs that are watched and never learned")
     parser.add_argument("--seed", type=int, help="start of all random choices (default 1)")
@@ -102,10 +104,10 @@ def _train_one(args: argparse.Namespace, settings: RegionsRecipe, region: str, o
     from bipack.frames import parse_frames
     from bipack_train.regions import init, loop, publish
 
-    name = f"{settings.name}_{region.replace('+', '_')}"
+    name = region if settings.rendered.people else f"{settings.name}_{region.replace('+', '_')}"
     folder = os.path.join(out, name)
     clock = _cpu_clock if args.cpu_time else time.monotonic
-    found = _pairs(args, settings, region, os.path.join(folder, "run"), stop, clock)
+    found = _pairs(args, settings, region, out, os.path.join(folder, "run"), stop, clock)
     if stop.signal:
         return
     if settings.rendered.people:
@@ -147,18 +149,24 @@ def _pairs(
     args: argparse.Namespace,
     settings: RegionsRecipe,
     region: str,
+    out: str,
     folder: str,
     stop: _Stop,
     clock: Callable[[], float],
 ) -> list[RegionPair]:
     """The pairs of a region: the artist's, rendered, or made from a clip of the younger face."""
     from bipack_train import pairs
-    from bipack_train.regions import material, rendered, unpaired
+    from bipack_train.regions import kept, material, rendered, unpaired
 
     if settings.rendered.people:
         if not args.data:
             raise UsageError("Say with --data which folder holds the face mesh and the panoramas.")
-        return rendered.material(settings.rendered, settings.seed, region, args.data)
+        how, seed, threads = settings.rendered, settings.seed, args.threads or 0
+
+        def render() -> dict[str, list[RegionPair]]:
+            return rendered.material(how, seed, settings.regions, args.data, threads)
+
+        return kept.pairs(os.path.join(out, "pairs"), rendered.digest(how, seed), render, region)
     if not settings.younger:
         matched = pairs.match(settings.before, settings.after, frames=settings.frames or None).pairs
         return material.read(matched, settings.matte, region, settings.feather)

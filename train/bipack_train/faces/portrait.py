@@ -27,6 +27,9 @@ class Person:
     teeth: float = 0.7
     """Brightness of the teeth."""
 
+    lashes: bool = True
+    """The mesh has lashes as closed bands, which are too dark when seen from close by."""
+
 
 @dataclass(frozen=True)
 class Pose:

@@ -7,6 +7,7 @@ that old and young differ in skin alone and every pixel says by how much. See do
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -55,10 +56,12 @@ def render_ages(
 ) -> list[Rendered]:
     """The same face at several ages: identical geometry, masks and light; only the skin differs.
 
-    Color and relief are linear in age before lighting, so that each pixel moves one way from young to old.
+    Color and relief move one way with age before lighting, and so does each pixel from young to old.
     """
     scene = Scene(head, person, light, expression, pose or Pose(), camera or Camera(), extras or Extras())
-    return [_finish(scene, shade(scene, float(age))) for age in ages]
+    pictures = [_picture(scene, shade(scene, float(age))) for age in ages]
+    first = _finish(scene, pictures[0])
+    return [replace(first, picture=picture) for picture in pictures]
 
 
 def _labels(scene: Scene) -> NDArray[np.uint8]:
@@ -97,12 +100,16 @@ def _labels(scene: Scene) -> NDArray[np.uint8]:
     return picture
 
 
-def _finish(scene: Scene, color: Floats) -> Rendered:
-    side, size = scene.side, scene.camera.size
-    large = np.zeros((side, side, 3), np.float32)
+def _picture(scene: Scene, color: Floats) -> Floats:
+    large = np.zeros((scene.side, scene.side, 3), np.float32)
     large[scene.seen] = color
     if scene.clear_lens:
         _glint(scene, large)
+    return _averaged(large, scene.camera.size)
+
+
+def _finish(scene: Scene, picture: Floats) -> Rendered:
+    side, size = scene.side, scene.camera.size
     labels = _labels(scene)
     masks = np.stack([_averaged((labels == index).astype(np.float32), size) for index in range(len(REGIONS))])
     uv = np.zeros((side, side, 3), np.float32)
@@ -120,7 +127,7 @@ def _finish(scene: Scene, color: Floats) -> Rendered:
     points = scene.project(scene.turned(scene.head.points(scene.rest)))[:, :2] / SUPERSAMPLING
     ears = scene.rest[scene.head.landmarks[[0, 16]], 0]
     return Rendered(
-        picture=_averaged(large, size),
+        picture=picture,
         alpha=_averaged(scene.seen.astype(np.float32), size),
         masks=masks,
         uv=small,

@@ -42,7 +42,7 @@ class Scene:
         self.rest = head.shape(person.identity, self.coefficients)
         # Sharp enough for how closely the face is seen: the side that the whole head would have at this scale.
         close = camera.size * Camera.span / camera.span
-        self.maps = baked.maps(head, person.skin, 512 if close <= 320 else 1024 if close <= 640 else 2048)
+        self.maps = baked.maps(head, person.skin, 512 if close <= 320 else 1024 if close <= 1200 else 2048)
         self.turn = rotation(pose)
         self.normals = head.normals(self.rest)
         self.middle = (head.points(self.rest)[:2].mean(0) * 0.5 + head.points(self.rest)[3:].mean(0) * 0.5).astype(
@@ -58,6 +58,8 @@ class Scene:
         head, maps = self.head, self.maps
         materials = np.array([_OF_PART[name] for name in mesh.PARTS], np.uint8)[head.part]
         used = np.ones(len(materials), bool)
+        if not self.person.lashes:
+            used &= materials != LASHES
         if self._mouth_closed():
             used &= ~np.isin(materials, (GUMS, TEETH, SOCKET))
         self.vertices = [self.turned(self.rest)]
@@ -194,11 +196,14 @@ class Scene:
         depth = raster.rasterise(on_map(vertices), triangles, side, side).depth
         depth = np.where(np.isfinite(depth), depth, 1e6).astype(np.float32)
         mine = on_map(self.place)
+        # A surface that the light grazes runs through much depth inside one texel of the map.
+        facing = np.clip(self.normal @ toward, 0.15, 1.0)
+        slack = np.maximum(0.45, 0.2 + 0.3 * np.sqrt(1.0 - facing**2) / facing)
         lit = np.zeros(len(mine), np.float32)
         for dx, dy in ((-0.6, -0.6), (0.6, -0.6), (-0.6, 0.6), (0.6, 0.6), (0, 0)):
             column = np.clip((mine[:, 0] + dx).astype(int), 0, side - 1)
             row = np.clip((mine[:, 1] + dy).astype(int), 0, side - 1)
-            lit += (mine[:, 2] - depth[row, column] < 0.45) * 0.2
+            lit += (mine[:, 2] - depth[row, column] < slack) * 0.2
         return lit
 
     def _frames(self, vertices: Floats) -> None:

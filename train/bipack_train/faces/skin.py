@@ -64,6 +64,18 @@ class Skin:
     beard_like: tuple[float, float, float] = field(default=(1.0, 1.0, 1.0))
     """Weights of moustache, chin and jaw in stubble and beard."""
 
+    pores: float = 1.0
+    """Depth of the pores, against an average."""
+
+    weathered: float = 1.0
+    """How much the years roughen and mottle the skin between the lines."""
+
+    creases: float = 0.0
+    """How many short, fine lines the years add round the eyes, on forehead and cheeks."""
+
+    spread: float = 0.0
+    """How far apart lines and spots set in: 0 all in youth, else the faintest at this age."""
+
 
 @dataclass(frozen=True, eq=False)
 class SkinMaps:
@@ -83,6 +95,9 @@ class SkinMaps:
 
     old_height: Floats
     """(side, side) cm that are added from age 0 to 1."""
+
+    onset: Floats | None
+    """(side, side) age at which a line or spot sets in; None where all do in youth."""
 
     labels: Labels
     """(side, side) regions."""
@@ -139,7 +154,7 @@ def make(skin: Skin, side: int, face_places: Floats, head_places: Floats) -> Ski
     beard = _beard(skin, rng, labels, masks, side)
     albedo = _hairs(skin, rng, albedo, labels, scalp, beard, side)
     albedo = _lips(skin, rng, albedo, masks["mouth"], side)
-    old_height, old_tint = _years(skin, side, masks)
+    old_height, old_tint, onset = _years(skin, side, masks)
     shine = 0.35 + 0.4 * masks["nose"] + 0.25 * masks["forehead"] + 0.5 * masks["mouth"] + 0.1 * noise(rng, side, 40)
     head_scalp = regions.hairline(np.nan_to_num(head_places, nan=0.0), skin.raise_front, skin.recede)
     head = np.broadcast_to(base, (*head_places.shape[:2], 3)).astype(np.float32)
@@ -150,6 +165,7 @@ def make(skin: Skin, side: int, face_places: Floats, head_places: Floats) -> Ski
         shine=np.clip(shine * skin.oil, 0, 1.5).astype(np.float32),
         old_tint=(old_tint * inner[..., None]).astype(np.float32),
         old_height=(old_height * inner).astype(np.float32),
+        onset=onset,
         labels=labels,
         scalp=scalp,
         beard=beard,
@@ -261,7 +277,9 @@ def _relief(skin: Skin, rng: np.random.Generator, side: int, masks: dict[str, Fl
     """Pores and the fine grain of the skin, lines of the lips."""
     scale = side / CM_ACROSS
     pores = noise(rng, side, max(2.0, 0.09 * scale), 1) * (0.4 + masks["nose"] + 0.7 * masks["cheek"])
-    relief = 0.0022 * pores + 0.004 * noise(rng, side, 0.6 * scale, 2) + 0.02 * noise(rng, side, 4 * scale, 1)
+    relief = (
+        0.0022 * skin.pores * pores + 0.004 * noise(rng, side, 0.6 * scale, 2) + 0.02 * noise(rng, side, 4 * scale, 1)
+    )
     columns = np.repeat(rng.normal(0, 1, (1, side)).astype(np.float32), side, axis=0)
     relief += 0.006 * masks["mouth"] * cv2.GaussianBlur(columns, (0, 0), max(0.8, 0.05 * scale), sigmaY=0.5) * 2
     return np.asarray(relief * inner, np.float32)
@@ -270,11 +288,14 @@ def _relief(skin: Skin, rng: np.random.Generator, side: int, masks: dict[str, Fl
 # The years ------------------------------------------------------------------------------------------------------------
 
 
-def _years(skin: Skin, side: int, masks: dict[str, Floats]) -> tuple[Floats, Floats]:
-    """What age 1 adds to the height (cm) and to the logarithm of the color."""
+def _years(skin: Skin, side: int, masks: dict[str, Floats]) -> tuple[Floats, Floats, Floats | None]:
+    """What age 1 adds to the height (cm) and to the logarithm of the color, and from which age on."""
     rng = np.random.default_rng([skin.seed, 177])
     fine, broad = np.zeros((side, side), np.float32), np.zeros((side, side), np.float32)
-    for line, depth, width in _wrinkles(rng):
+    lines = _wrinkles(rng)
+    if skin.creases > 0:
+        lines += _creases(np.random.default_rng([skin.seed, 178]), skin.creases)
+    for line, depth, width in lines:
         _groove(fine if width < 0.09 else broad, line, depth)
     scale = side / CM_ACROSS
     thin = cv2.GaussianBlur(fine, (0, 0), max(0.6, 0.035 * scale))
@@ -286,15 +307,30 @@ def _years(skin: Skin, side: int, masks: dict[str, Floats]) -> tuple[Floats, Flo
     )
     bags = _bags(side)
     height += 0.10 * bags
-    height += 0.0035 * noise(rng, side, max(2.0, 0.08 * scale), 1) * (0.5 + masks["cheek"] + masks["nose"])
-    height += 0.008 * noise(rng, side, 0.3 * scale, 2)
+    height += (
+        0.0035 * skin.weathered * noise(rng, side, max(2.0, 0.08 * scale), 1) * (0.5 + masks["cheek"] + masks["nose"])
+    )
+    height += 0.008 * skin.weathered * noise(rng, side, 0.3 * scale, 2)
     dark = 0.30 * thin + 0.35 * wide + 0.10 * bags
     tint = -dark[..., None] * np.array([0.75, 1.0, 1.0], np.float32)
     spots = _spots(rng, side, int(rng.integers(12, 45)), 0.08, 0.4)
     tint -= spots[..., None] * np.array([0.2, 0.38, 0.5], np.float32)
-    tint += 0.07 * noise(rng, side, 0.9 * scale, 3)[..., None] * np.array([0.5, 1.0, 1.0], np.float32)
+    tint += 0.07 * skin.weathered * noise(rng, side, 0.9 * scale, 3)[..., None] * np.array([0.5, 1.0, 1.0], np.float32)
     tint -= 0.25 * (masks["mouth"] > 0.3)[..., None] * np.array([0.5, -0.1, -0.1], np.float32)
-    return height.astype(np.float32), np.asarray(tint, np.float32)
+    onset = _onset(lines, side, skin.spread) if skin.spread > 0 else None
+    return height.astype(np.float32), np.asarray(tint, np.float32), onset
+
+
+def _onset(lines: list[tuple[NDArray[np.floating], float, float]], side: int, spread: float) -> Floats:
+    """(side, side) age at which the line near a texel sets in, 0..`spread`: the deeper a line, the earlier."""
+    small = side // 4
+    canvas = np.zeros((small, small), np.float32)
+    for line, depth, _ in sorted(lines, key=lambda one: one[1]):
+        points = [np.round(line * small * 16).astype(np.int32)]
+        width = max(2, round(0.45 * small / CM_ACROSS))
+        cv2.polylines(canvas, points, False, spread * (1.0 - min(depth, 1.0)), width, cv2.LINE_8, 4)
+    soft = cv2.GaussianBlur(canvas, (0, 0), max(0.5, 0.06 * small / CM_ACROSS))
+    return np.asarray(cv2.resize(soft, (side, side), interpolation=cv2.INTER_LINEAR), np.float32)
 
 
 def _groove(canvas: Floats, line: NDArray[np.floating], depth: float) -> None:
@@ -360,6 +396,27 @@ def _wrinkles(rng: np.random.Generator) -> list[tuple[NDArray[np.floating], floa
     for row in (0.79, 0.83, 0.87):
         line = _curve((0.32, row - 0.01), (0.5, row + 0.008), (0.68, row - 0.01))
         lines.append((shaken(line, 0.006), float(rng.uniform(0.3, 0.9)), 0.1))
+    return lines
+
+
+def _creases(rng: np.random.Generator, amount: float) -> list[tuple[NDArray[np.floating], float, float]]:
+    """Short lines, as `_wrinkles`: below and beside the eyes, between the lines of the forehead, on the cheeks."""
+    lines = []
+    # Middle and spread of their places, their direction (degrees, 0 is level) and its spread, how many.
+    for place, spread, turn, sway, count in (
+        ((0.350, 0.322), (0.030, 0.010), -8, 22, 18),
+        ((0.268, 0.300), (0.016, 0.026), 12, 32, 14),
+        ((0.420, 0.115), (0.060, 0.035), -4, 12, 9),
+        ((0.300, 0.440), (0.040, 0.060), 70, 18, 9),
+    ):
+        for mirror in (False, True):
+            for _ in range(round(count * amount)):
+                middle, angle = rng.normal(place, spread), np.radians(rng.normal(turn, sway))
+                reach = rng.uniform(0.006, 0.022) * np.array([np.cos(angle), np.sin(angle)])
+                bow = rng.normal(0, 0.002, 2)
+                line = _curve(tuple(middle - reach), tuple(middle + bow), tuple(middle + reach))
+                line = line * [-1, 1] + [1, 0] if mirror else line
+                lines.append((line, float(rng.uniform(0.12, 0.45)), 0.04))
     return lines
 
 

@@ -23,6 +23,9 @@ FACES = 2
 class Swap(nn.Module):
     """Regions (N, 3, side, side) encoded, to the same region as painted by decoder 0 or 1; side a multiple of 16."""
 
+    ENDS = ("stem.", *(f"decoders.{face}.last." for face in range(FACES)))
+    """Starts of the names of the first and last layers' parameters."""
+
     def __init__(self, width: int = 48, grid: int = 32) -> None:
         super().__init__()
         widths = (width, 2 * width, 3 * width)

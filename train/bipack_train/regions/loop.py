@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from bipack import atomic
 from bipack.errors import BipackError, UsageError
-from bipack_train import adversary, checkpoint, paintfix, recipe
+from bipack_train import adversary, checkpoint, muon, paintfix, recipe
 from bipack_train.devices import fast_type, pick_device
 from bipack_train.ema import Ema
 from bipack_train.models.region import RegionNet, applied, in_ball
@@ -92,16 +92,8 @@ def build(settings: RegionsRecipe, region: str, pairs: Sequence[RegionPair], dev
     codes = 1 + max(one.code for one in pairs)
     model = Coded(settings.size, settings.codes, codes).to(device).to(memory_format=torch.channels_last)
     schedule = settings.schedule
-    optimizer = torch.optim.AdamW(
-        [
-            {"params": list(model.net.parameters()), "times": 1.0},
-            {"params": [model.free], "times": CODE_RATE, "weight_decay": 0.0},
-        ],
-        lr=schedule.learning_rate,
-        betas=(0.9, 0.99),
-        weight_decay=schedule.weight_decay,
-        foreach=True,
-    )
+    optimizer = muon.of_net(model.net, RegionNet.ENDS, schedule.learning_rate, schedule.weight_decay)
+    optimizer.add_param_group({"params": [model.free], "inner": False, "weight_decay": 0.0})
     seen = ",".join(f"{one.pair.frame}/{one.amount:g}/{one.code}={one.pair.digest[:12]}" for one in pairs)
     digest = f"{recipe.digest(settings)}:{region}:{seen}"
     run = Run(settings, region, model, Ema(model, schedule.ema), optimizer, device, paintfix.start(schedule), digest)
@@ -160,7 +152,8 @@ def take_step(run: Run, batch: RegionBatch) -> Row:
     settings, schedule, progress = run.settings, run.settings.schedule, run.progress
     rate = progress.rate(schedule)
     for group in run.optimizer.param_groups:
-        group["lr"] = rate * group["times"]
+        group["lr"] = rate
+    run.optimizer.param_groups[-1]["lr"] = rate * CODE_RATE
     parts = (batch.before, batch.after, batch.matte, batch.amount, batch.code)
     before, after, matte, amount, code = (part.to(run.device, non_blocking=True) for part in parts)
     fast = fast_type(run.device) if not progress.precise(schedule) else None
@@ -267,7 +260,7 @@ def start_from(run: Run, weights: dict[str, Tensor], base_model: str) -> None:
 
 def save(run: Run, out: str) -> None:
     """Write checkpoint and log, atomically. Raises DiskError; then the checkpoint before is still there."""
-    optimizers = {"adam": run.optimizer}
+    optimizers: dict[str, torch.optim.Optimizer] = {"muon": run.optimizer}
     extra = {
         "progress": asdict(run.progress),
         "base_model": run.base_model,
@@ -298,7 +291,7 @@ def save(run: Run, out: str) -> None:
 def restore(run: Run, path: str) -> None:
     """Put a checkpoint back into a fresh run. Raises as `checkpoint.restore`."""
     state = checkpoint.load(path)
-    optimizers = {"adam": run.optimizer}
+    optimizers: dict[str, torch.optim.Optimizer] = {"muon": run.optimizer}
     if run.adversary is not None:
         optimizers["adversary"] = run.adversary.optimizer
     checkpoint.restore(state, recipe_digest=run.digest, model=_kept(run), ema=run.ema, optimizers=optimizers)

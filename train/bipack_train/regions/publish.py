@@ -105,7 +105,7 @@ def draft_card(
         kind="region",
         inputs=tuple(inputs),
         outputs=(Port("result", 3, range=covered),),
-        gizmo="BipackDeAge",
+        gizmo="BipackModel",
         geometry=Geometry(tile=512),
         knobs=(AGE, *sliders, *((NOISE,) if grainy else ())),
         training=training,

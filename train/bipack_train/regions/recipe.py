@@ -12,7 +12,7 @@ from bipack.errors import UsageError
 from bipack_train import recipe
 from bipack_train.augment import Augment
 from bipack_train.dataset import Sampling
-from bipack_train.models.paintfix import SIZES
+from bipack_train.models.region import sizes
 from bipack_train.paintfix import Adversary, Schedule
 
 KIND = "regions"
@@ -70,8 +70,11 @@ class RenderedFaces:
     views: int = 3
     """Pictures of each, in other poses, lights and expressions."""
 
-    amounts: tuple[float, ...] = (0.35, 0.7, 1.0)
-    """Shares of age that are taken off in the pictures to be learned."""
+    amounts: tuple[float, ...] = (0.25, 0.5, 0.75, 1.0)
+    """Shares of age that are taken off: of each picture the whole, and in turn one of those below 1."""
+
+    youngest: float = 0.4
+    """Age of the youngest Before, 0..1; the oldest are 1."""
 
     side: int = 256
     """Side of a picture in pixels; the whole head is 1024."""
@@ -91,7 +94,7 @@ class RegionsRecipe:
     version: str = "1.0"
     purpose: str = ""
     seed: int = 1
-    size: str = "small"
+    size: str = "light"
     codes: int = 4
     """Numbers of the code: the amount, and what else tells the pairs apart."""
 
@@ -107,7 +110,7 @@ class RegionsRecipe:
     sampling: Sampling = field(
         default_factory=lambda: Sampling(side=128, batch=6, on_edit=1.0, augment=Augment(transplant=0.0, bend=1.0))
     )
-    schedule: Schedule = field(default_factory=lambda: Schedule(minutes=10.0, learning_rate=1.5e-3))
+    schedule: Schedule = field(default_factory=lambda: Schedule(minutes=10.0, learning_rate=4e-3))
     loss: RegionLoss = field(default_factory=RegionLoss)
     adversary: Adversary = field(default_factory=Adversary)
     unpaired: Unpaired = field(default_factory=Unpaired)
@@ -136,10 +139,11 @@ def check(settings: RegionsRecipe, path: str = "the region recipe") -> RegionsRe
             raise UsageError(f"In {path}, {text}.")
 
     require(bool(settings.regions), 'regions is empty; name at least one, such as "cheek_l+cheek_r"')
-    require(settings.size in SIZES, f"size is {settings.size!r}; choose one of {', '.join(SIZES)}")
+    known = sizes()
+    require(settings.size in known, f"size is {settings.size!r}; choose one of {', '.join(known)}")
     low, high = CODES
     require(low <= settings.codes <= high, f"codes is {settings.codes}; allowed are {low} to {high}")
-    multiple = 2 ** len(SIZES[settings.size].widths)
+    multiple = 2 ** len(known[settings.size].widths)
     side = settings.sampling.side
     require(
         side % multiple == 0 and side >= 2 * multiple,

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from bipack.errors import UsageError
 from bipack.imaging import color
 from bipack.imaging.frame import Pixels
-from bipack_train import pictures
+from bipack_train import pictures, recipe
 from bipack_train.faces import light as lights
 from bipack_train.faces import mesh
 from bipack_train.faces.hair import Hair
@@ -35,6 +35,9 @@ from bipack_train.regions.material import LEAST_AREA, RegionPair
 from bipack_train.regions.recipe import RenderedFaces
 
 log = logging.getLogger(__name__)
+
+LOOK = 2
+"""Counted up when the same seed gives other pictures."""
 
 FACE = 1024
 """Side of the whole head's crop, in pixels, that the renders are as sharp as."""
@@ -54,8 +57,11 @@ class Region:
 
 
 def _joined(*names: str) -> Callable[[Rendered], Pixels]:
+    """The skin of regions, without their rims: lips and brows that touch them are drawn otherwise."""
+
     def mask(seen: Rendered) -> Pixels:
-        return np.asarray(seen.masks[[INDEX[name] for name in names]].sum(axis=0), np.float32)
+        joined = seen.masks[[INDEX[name] for name in names]].sum(axis=0) * seen.uv[..., 2]
+        return np.asarray(cv2.erode(joined, np.ones((7, 7), np.uint8)), np.float32)
 
     return mask
 
@@ -64,30 +70,31 @@ def _round_eye(name: str, part: str) -> Callable[[Rendered], Pixels]:
     """Skin round an eye: outward of it (crow's feet) or below it (bags)."""
 
     def mask(seen: Rendered) -> Pixels:
-        eye = (seen.masks[INDEX[name]] > 0.5).astype(np.uint8)
+        # The region of an eye takes its lids in; what is open is not skin.
+        eye = ((seen.masks[INDEX[name]] > 0.5) & (seen.uv[..., 2] == 0)).astype(np.uint8)
         if int(eye.sum()) < LEAST_AREA:
             return np.zeros(eye.shape, np.float32)
-        skin = seen.masks[[INDEX["skin"], INDEX[f"cheek_{name[-1]}"]]].sum(axis=0)
+        skin = seen.masks[[INDEX[one] for one in ("skin", name, f"cheek_{name[-1]}")]].sum(axis=0) * seen.uv[..., 2]
         spots = np.argwhere(eye)
         middle, wide = spots.mean(axis=0), float(np.ptp(spots[:, 1]) + 1)
         away = cv2.distanceTransform(1 - eye, cv2.DIST_L2, 5)
-        near = np.clip(1.5 - away / (0.5 * wide), 0.0, 1.0)
+        near = np.clip(2.0 - away / (0.4 * wide), 0.0, 1.0)
         rows, columns = np.mgrid[0 : eye.shape[0], 0 : eye.shape[1]].astype(np.float32)
         nose = float(seen.points[2, 0])
         out = (columns - middle[1]) * np.sign(middle[1] - nose)
-        side = out - 0.25 * wide if part == "out" else rows - middle[0] - 0.05 * wide
+        side = out - 0.35 * wide if part == "out" else rows - middle[0] - 0.05 * wide
         return np.asarray(skin * near * np.clip(side / (0.1 * wide), 0.0, 1.0), np.float32)
 
     return mask
 
 
 REGIONS = {
-    "forehead": Region((0, 1), (0.0, 4.5, -1.0), _joined("forehead")),
+    "forehead_lines": Region((0, 1), (0.0, 4.5, -1.0), _joined("forehead")),
     "crows_feet": Region((0,), (2.0, 0.0, -1.5), _round_eye("eye_l", "out")),
     "eye_bags": Region((0,), (0.3, -1.6, 0.0), _round_eye("eye_l", "below")),
-    "cheek_l": Region((3,), (1.8, 2.2, -1.5), _joined("cheek_l", "skin")),
+    "skin_soften": Region((3,), (1.8, 2.2, -1.5), _joined("cheek_l", "skin")),
 }
-"""Regions that can be rendered, each seen from close by."""
+"""Regions that can be rendered, each seen from close by: the person's left, or the middle."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +106,8 @@ class View:
     light: Light
     expression: Floats
     code: int
+    age: float = 1.0
+    """How old Before is, 0..1."""
 
 
 def somebody(rng: np.random.Generator) -> Person:
@@ -115,13 +124,26 @@ def somebody(rng: np.random.Generator) -> Person:
         brow_color=hair,  # type: ignore[arg-type]
         brow_density=float(rng.uniform(0.5, 1.0)),
         raise_front=float(rng.uniform(0.0, 0.6)),
+        pores=float(rng.uniform(1.0, 3.5)),
+        # Taken off with the lines, pores and mottling would be blurred away: they stay.
+        weathered=0.0,
+        creases=float(rng.uniform(0.3, 1.2)),
+        spread=0.6,
     )
     identity = rng.normal(0, 0.7, mesh.IDENTITIES).astype(np.float32)
-    return Person(identity, skin, Hair(), tuple(float(value) for value in rng.uniform(0.02, 0.15, 3)))  # type: ignore[arg-type]
+    eyes = tuple(float(value) for value in rng.uniform(0.02, 0.15, 3))
+    return Person(identity, skin, Hair(), eyes, lashes=False)  # type: ignore[arg-type]
 
 
-def views(head: Head, people: Sequence[Person], count: int, seed: int, panoramas: Sequence[Pixels] = ()) -> list[View]:
-    """`count` views of each of `people`, in other poses, lights and expressions each."""
+def views(
+    head: Head,
+    people: Sequence[Person],
+    count: int,
+    seed: int,
+    panoramas: Sequence[Pixels] = (),
+    ages: tuple[float, float] = (1.0, 1.0),
+) -> list[View]:
+    """`count` views of each of `people`, in other poses, lights and expressions each, at ages between `ages`."""
     found = []
     for number, person in enumerate(people):
         rng = np.random.default_rng([seed, number])
@@ -132,7 +154,8 @@ def views(head: Head, people: Sequence[Person], count: int, seed: int, panoramas
                 light = lights.drawn(rng)
             pose = Pose(float(rng.uniform(-28, 28)), float(rng.uniform(-14, 14)), float(rng.uniform(-8, 8)))
             expression = (rng.random(len(head.expressions)) ** 3 * 0.35).astype(np.float32)
-            found.append(View(person, pose, light.scaled(float(rng.uniform(0.6, 1.4))), expression, number))
+            light = light.scaled(float(rng.uniform(0.6, 1.4)))
+            found.append(View(person, pose, light, expression, number, float(rng.uniform(*ages))))
     return found
 
 
@@ -143,30 +166,50 @@ def read_panoramas(data: str, leave: Sequence[str] = ("pedestrian_overpass_1k.ex
     return [pictures.read_panorama(os.path.join(folder, name)) for name in names]
 
 
-def material(how: RenderedFaces, seed: int, region: str, data: str) -> list[RegionPair]:
-    """All pairs of a starter's region, the held-out people last. Raises MissingInput, UsageError."""
+def digest(how: RenderedFaces, seed: int) -> str:
+    """What tells one set of renders from another."""
+    return f"{recipe.digest(how)[:12]}-{seed}-{LOOK}"
+
+
+def material(
+    how: RenderedFaces, seed: int, regions: Sequence[str], data: str, threads: int = 0
+) -> dict[str, list[RegionPair]]:
+    """All pairs of a starter's regions, the held-out people last. Raises MissingInput, UsageError."""
     head, rng = mesh.load(data), np.random.default_rng([seed, 77])
     people = [somebody(rng) for _ in range(how.people + how.held_out)]
-    shown = views(head, people, how.views, seed, read_panoramas(data))
-    log.info("%s: rendering %d views of %d people", region, len(shown), len(people))
-    return pairs_of(head, shown, region, how.amounts, how.side, seed)
+    shown = views(head, people, how.views, seed, read_panoramas(data), (how.youngest, 1.0))
+    log.info("rendering %d views of %d people in %s", len(shown), len(people), ", ".join(regions))
+    # Of each view the whole way and one stop on it: more people and lights for the same time.
+    stops = [amount for amount in how.amounts if amount < 1.0] or [1.0]
+    amounts = [tuple(dict.fromkeys((stops[number % len(stops)], 1.0))) for number in range(len(shown))]
+    return pairs_of(head, shown, regions, amounts, how.side, seed, threads)
 
 
 def pairs_of(
-    head: Head, shown: Sequence[View], region: str, amounts: Sequence[float], side: int = 256, seed: int = 0
-) -> list[RegionPair]:
-    """Pairs of one region: of each view one for each of `amounts` (0 < amount <= 1) of age taken off.
+    head: Head,
+    shown: Sequence[View],
+    regions: Sequence[str],
+    amounts: Sequence[Sequence[float]],
+    side: int = 256,
+    seed: int = 0,
+    threads: int = 0,
+) -> dict[str, list[RegionPair]]:
+    """Pairs of each region: of each view one for each of its `amounts` (0 < amount <= 1) of age taken off.
 
-    Views that do not show the region are left out. Raises UsageError for a region that cannot be rendered.
+    Views that do not show a region are left out. Raises UsageError for a region that cannot be rendered.
     """
-    if region not in REGIONS:
-        raise UsageError(f"Region {region!r} cannot be rendered; there are {', '.join(REGIONS)}.")
-    with ThreadPoolExecutor(os.cpu_count() or 1) as executor:
-        drawn = executor.map(
-            lambda numbered: _drawn(head, numbered[1], REGIONS[region], amounts, side, [seed, numbered[0]]),
-            enumerate(shown),
-        )
-        return [pair for pairs in drawn for pair in pairs]
+    for region in regions:
+        if region not in REGIONS:
+            raise UsageError(f"Region {region!r} cannot be rendered; there are {', '.join(REGIONS)}.")
+
+    def drawn(number: int) -> list[list[RegionPair]]:
+        view = shown[number]
+        return [_drawn(head, view, REGIONS[region], amounts[number], side, [seed, number]) for region in regions]
+
+    # The maps of a skin are kept for its next view, so views go in turn and no thread is far ahead.
+    with ThreadPoolExecutor(threads or os.cpu_count() or 1) as executor:
+        rows = list(executor.map(drawn, range(len(shown))))
+    return {region: [pair for row in rows for pair in row[index]] for index, region in enumerate(regions)}
 
 
 def _drawn(
@@ -177,7 +220,7 @@ def _drawn(
     middle = 0.5 * (points[:2].mean(axis=0) + points[3:].mean(axis=0))
     place = rotation(view.pose) @ (points[list(region.points)].mean(axis=0) + np.array(region.offset) - middle)
     camera = Camera(side, span, (float(0.5 - place[0] / span), float(0.5 + place[1] / span)))
-    ages = [1.0, *(1.0 - amount for amount in amounts)]
+    ages = [view.age, *(view.age * (1.0 - amount) for amount in amounts)]
     seen = render_ages(head, view.person, view.light, ages, expression=view.expression, pose=view.pose, camera=camera)
     mask = np.clip(region.mask(seen[0]), 0.0, 1.0)
     if int((mask > 0.5).sum()) < LEAST_AREA:

@@ -27,7 +27,7 @@ from torch.nn import functional
 from bipack.errors import MissingInput, UsageError
 from bipack.imaging import image_io
 from bipack.imaging.frame import Pixels
-from bipack_train import adversary, checkpoint, paintfix, pairs, recipe
+from bipack_train import adversary, checkpoint, muon, paintfix, pairs, recipe
 from bipack_train.devices import fast_type, pick_device
 from bipack_train.ema import Ema
 from bipack_train.models.swap import FACES, Swap, warped
@@ -204,7 +204,7 @@ def _build(settings: Unpaired, material_digest: str, device: torch.device) -> Ru
     torch.manual_seed(settings.seed)
     net = Swap(settings.width, settings.grid).to(device).to(memory_format=torch.channels_last)
     schedule = settings.schedule
-    optimizer = torch.optim.AdamW(net.parameters(), lr=schedule.learning_rate, betas=(0.9, 0.99), foreach=True)
+    optimizer = muon.of_net(net, Swap.ENDS, schedule.learning_rate, schedule.weight_decay)
     digest = f"{recipe.digest(settings)}:{material_digest}"
     run = Run(settings, net, Ema(net, schedule.ema), optimizer, device, paintfix.start(schedule), digest)
     if settings.adversary.share > 0:
@@ -314,7 +314,7 @@ def _fine_energy(face: Face) -> float:
 
 def _modules(run: Run) -> tuple[nn.Module, dict[str, torch.optim.Optimizer]]:
     modules: dict[str, nn.Module] = {"net": run.net}
-    optimizers = {"adam": run.optimizer}
+    optimizers: dict[str, torch.optim.Optimizer] = {"muon": run.optimizer}
     for index, critic in enumerate(run.critics):
         modules[f"critic{index}"], optimizers[f"critic{index}"] = critic.net, critic.optimizer
     return nn.ModuleDict(modules), optimizers

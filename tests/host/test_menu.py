@@ -55,6 +55,14 @@ def test_an_installed_model_has_an_entry_that_makes_its_gizmo_with_it(
     assert node["factor"].value() == 2
 
 
+def test_every_shipped_model_has_an_entry_that_works(gui: Scene) -> None:
+    models = gui.nuke.menu("Nodes").findItem("Bipack").findItem("Models")
+    names = titles(gui, "Models")
+    for name in names:
+        models.findItem(name).invoke()
+    assert len(names) >= 1 and gui.session.problems == []
+
+
 def test_running_both_twice_changes_nothing(gui: Scene) -> None:
     before = titles(gui), list(gui.session.plugin_paths), len(gui.session.callbacks.entries["beforeRender"]["Write"])
     gui.install()

@@ -16,7 +16,7 @@ import nuke
 
 from bipack import settings
 from bipack.host import knobs, model
-from bipack.host.node import BipackNode
+from bipack.host.node import BipackNode, is_bipack
 
 MODELS, FINISHING = "", "Finishing"
 TOOLSETS = "Toolsets"
@@ -103,7 +103,11 @@ def installed_models() -> List[Tuple[str, str, str, str]]:
 def create(gizmo: str, model_name: str = "") -> Any:
     """Make a node of `gizmo` as the toolbar does, with `model_name` chosen. Returns the node."""
     group = nuke.createNode(gizmo)
-    if model_name:
+    if model_name and not is_bipack(group):
+        # Takes a model without cooking it itself, as the parser of BipackFaceRegions.
+        if group.knob("model") is not None:
+            group["model"].setValue(model_name)
+    elif model_name:
         node = BipackNode(group)
         knobs.refresh_menu(node, anew=True)
         node.set("model", model_name)

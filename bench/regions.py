@@ -319,9 +319,10 @@ def look(path: str, net: RegionNet, found: Sequence[RegionPair], count: int = 4)
     """A row for each of some people, at 200 %: old, young truth, result, slider at the quarters, difference x8."""
     rows = []
     for one in [one for one in found if one.amount == 1.0][:: max(1, len(found) // len(AGES) // count)][:count]:
-        made, plate, truth, _ = result(net, one, 1.0)
+        made, plate, truth, matte = result(net, one, 1.0)
         between = [result(net, one, age)[0] for age in AGES[:3]]
-        rows.append(np.hstack([plate, truth, made, *between, 0.5 + 8 * (made - plate), 0.5 + 8 * (made - truth)]))
+        differences = [0.5 + 8 * (made - plate), 0.5 + 8 * matte * (made - truth)]
+        rows.append(np.hstack([plate, truth, made, *between, *differences]))
     width = max(row.shape[1] for row in rows)
     padded = [np.pad(row, ((0, 4), (0, width - row.shape[1]), (0, 0))) for row in rows]
     sheet = (np.clip(np.vstack(padded), 0, 1) * 255).astype(np.uint8)

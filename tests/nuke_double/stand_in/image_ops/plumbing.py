@@ -44,6 +44,8 @@ def dissolve(op: Op) -> Image:
     if not fraction:
         return a
     b = op.image(places[first + 1])
+    if fraction == 1 and not {*a.channels, *b.channels} - {*op.channels("channels", a), *op.channels("channels", b)}:
+        return op.masked(op.image(0), b)
     box = a.bbox.union(b.bbox)
     out = a.over(box)
     for name in dict.fromkeys([*op.channels("channels", a), *op.channels("channels", b)]):

@@ -9,7 +9,8 @@ from __future__ import annotations
 import argparse
 import os
 import threading
-from typing import TYPE_CHECKING, Any, List, Optional, Sequence, Tuple
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any, ContextManager, List, Optional, Sequence, Tuple
 
 from bipack import messages, settings
 from bipack.cli.reports import JsonReport, Report, TextReport
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from bipack.imaging.faces.track import Track
     from bipack.imaging.faces.track_file import TrackFile
+    from bipack.worker.faces.enlarge import FaceSuperRes
     from bipack.worker.faces.parser import Parser
     from bipack.worker.step import Step
 
@@ -56,7 +58,15 @@ def add_parser(subparsers: _SubParsersAction[Any]) -> None:
     parser.add_argument("--steady", type=int, default=1, help="frames on each side that steady the mattes (default 1)")
     parser.add_argument("--no-crops", action="store_true", help="mattes and track only")
     parser.add_argument("--track-only", action="store_true", help="track.json and track.nk only")
+    parser.add_argument(
+        "--super-res", metavar="MODEL", nargs="?", const="auto", help="bring faces that are small in the plate to "
+        "--size by a super-res model (default: superres_x2 or superres_x4, as the face needs)",
+    )  # fmt: skip
     parser.add_argument("--put-back", metavar="PATTERN", help="put these edited crops back into the plate")
+    parser.add_argument(
+        "--before", metavar="PATTERN", help="with it: the crops before the edit (default: as they are cut, or those in "
+        "OUTDIR where super-res made them)",
+    )  # fmt: skip
     parser.add_argument("--model", default="face_parser", help="the parser (default face_parser)")
     parser.add_argument("--layer", default="rgba", help="layer of the plate to look at (default rgba)")
     parser.add_argument("--device", help="auto, cpu, cuda or cuda:N (default: the setting, else auto)")
@@ -104,9 +114,22 @@ class _Job:
             self.sequence(RegionsStep(parser, tracks, args.steady), "regions", self.frames, shape, cancel)
             for track in () if args.no_crops else tracks:
                 here = tuple(frame for frame in self.frames if frame in track.places)
-                step = CropStep(parser, track, args.size, args.steady)
-                if here:
+                if not here:
+                    continue
+                with self.enlarging(track) as larger:
+                    step = CropStep(parser, track, args.size, args.steady, larger)
                     self.sequence(step, f"face{track.number}", here, shape, cancel)
+
+    def enlarging(self, track: Track) -> ContextManager[Optional[FaceSuperRes]]:
+        """The super-res model that --super-res asks for."""
+        if not self.args.super_res:
+            return nullcontext()
+        from bipack.worker.faces.enlarge import AUTO, FaceSuperRes, model_for
+
+        args = self.args
+        name = model_for([track], args.size) if args.super_res == AUTO else args.super_res
+        gpu = args.require_gpu or settings.get_flag("require_gpu")
+        return FaceSuperRes(name, settings.get("device", args.device), gpu)
 
     def put_back(self, cancel: threading.Event) -> None:
         """Edited crops into the plate."""
@@ -125,7 +148,32 @@ class _Job:
         if missing:
             raise MissingInput(f"Crops {format_frames(missing)} of {args.put_back} are missing.")
         suffix = self.plate.suffix if self.plate.is_sequence else os.path.splitext(self.plate.prefix)[1]
-        self.sequence(PutBackStep(chosen[0]), "put_back", self.frames, {"crop": args.put_back}, cancel, suffix)
+        knobs = {"crop": args.put_back, "before": args.before or self.enlarged_crops(chosen[0])}
+        self.sequence(PutBackStep(chosen[0]), "put_back", self.frames, knobs, cancel, suffix)
+
+    def enlarged_crops(self, track: Track) -> str:
+        """Pattern of the crops in OUTDIR where a super-res model made them, else empty: a plain cut is made again.
+
+        Raises UsageError where the edited crops lie in their place.
+        """
+        from bipack.imaging.image_io import read_frame
+        from bipack.worker.faces.enlarge import ATTRIBUTE
+
+        pattern = os.path.join(self.args.outdir, f"face{track.number}{self.number()}.exr")
+        frames = [frame for frame in self.frames if frame in track.places]
+        first = FramePath.parse(pattern).path(frames[0]) if frames else ""
+        if not os.path.isfile(first):
+            return ""
+        model = read_frame(first).parts[0].attributes.get(ATTRIBUTE)
+        if not model:
+            return ""
+        if os.path.abspath(first) == os.path.abspath(FramePath.parse(self.args.put_back).path(frames[0])):
+            raise UsageError(
+                f"{self.args.put_back} are the crops that {model} made, so nothing tells what was edited. Write the "
+                "edited crops beside them, or name with --before the crops before the edit."
+            )
+        self.say(f"The crops were enlarged by {model}; what differs from {pattern} is put back.")
+        return pattern
 
     # -- the track -------------------------------------------------------------------------------------------------
 

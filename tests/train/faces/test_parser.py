@@ -85,6 +85,17 @@ def test_the_published_graph_is_the_network_and_starts_another_run(stage: scenes
         publish.weights_of(str(tmp_path / "tiny"), "medium")
 
 
+def test_a_half_size_pixel_learns_the_shares_of_its_four() -> None:
+    labels = torch.zeros(1, 4, 6, dtype=torch.uint8)
+    labels[0, :, 3:] = INDEX["nose"]
+    labels[0, 3, 5] = scenes.UNKNOWN
+    shares = parser.shares_of(labels)
+    assert shares.shape == (1, len(REGIONS), 2, 3)
+    # The edge at column 3 lies in the middle of the second pixel: half and half, whichever way the picture is flipped.
+    assert shares[0, INDEX["nose"]].tolist() == [[0, 0.5, 1], [0, 0.5, 0.75]]
+    assert shares[0, 0].tolist() == [[1, 0.5, 0], [1, 0.5, 0]]
+
+
 def test_what_is_unknown_teaches_nothing() -> None:
     raw = torch.randn(2, 22, 8, 8, requires_grad=True)
     nothing = scenes.Scenes(

@@ -95,7 +95,7 @@ def _camera(rng: np.random.Generator, linear: Floats) -> Floats:
         encoded = np.clip(encoded, 0, 1) ** np.exp(rng.normal(0, 0.25) + rng.normal(0, 0.04, 3)).astype(np.float32)
     if rng.random() < 0.3:
         grey = encoded @ LUMA
-        encoded = grey + (encoded - grey) * np.float32(rng.uniform(0.3, 1.5))
+        encoded = np.asarray(grey + (encoded - grey) * np.float32(rng.uniform(0.3, 1.5)), np.float32)
     if rng.random() < 0.12:
         encoded = np.repeat(encoded @ LUMA, 3, axis=2)
     if rng.random() < 0.25:

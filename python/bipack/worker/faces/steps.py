@@ -21,6 +21,7 @@ from bipack.imaging.faces import crop, mattes
 from bipack.imaging.faces.square import Square
 from bipack.imaging.faces.track import Place, Track, moved
 from bipack.imaging.frame import Box, Frame, Part, Pixels
+from bipack.worker.faces.enlarge import ATTRIBUTE, FaceSuperRes
 from bipack.worker.faces.finder import CROP
 from bipack.worker.faces.parser import Parser
 from bipack.worker.step import StepControl, StepInput
@@ -108,20 +109,29 @@ class CropStep:
 
     knobs: Sequence[Knob] = (GROW, FEATHER)
 
-    def __init__(self, parser: Parser, track: Track, size: int, steady: int = 1) -> None:
+    def __init__(
+        self, parser: Parser, track: Track, size: int, steady: int = 1, larger: FaceSuperRes | None = None
+    ) -> None:
+        """`larger` brings a face that is small in the plate to `size`; without it a plain filter does."""
         self._crops = _Crops(parser, [track], steady)
-        self._track, self._size = track, size
+        self._track, self._size, self._larger = track, size, larger
         self.name = f"face_crop_{track.number}"
         self.frame_offsets = tuple(range(-steady, steady + 1))
-        self.identity = f"{self.name} {VERSION} {parser.identity} {digest([track])} {size} {steady}"
-        self.notices: Sequence[str] = ()
+        by = larger.identity if larger else ""
+        self.identity = f"{self.name} {VERSION} {parser.identity} {digest([track])} {size} {steady} {by}".rstrip()
+        self.notices: Sequence[str] = larger.notices if larger else ()
 
     def process(self, given: StepInput, control: StepControl) -> Frame:
         """The crop of one frame, in the type of the plate. Raises ModelRefused, Cancelled."""
         frame, size = given.frames[0], self._size
         light, shift = linear(frame, given.layer)
         place = moved(self._track, -shift[0], -shift[1]).places[given.frame]
-        taken = crop.cut(light, place.square, size)
+        attributes = {}
+        if self._larger is not None:
+            taken = self._larger.crop(light, place.square, size, control)
+            attributes[ATTRIBUTE] = self._larger.name
+        else:
+            taken = crop.cut(light, place.square, size)
         shares, picture = self._crops.shares(self._track, given, control)
         whole = Square(size / 2, size / 2, size)
         _, _, found = mattes.at_plate(shares, picture, color.encode(taken), whole)
@@ -130,7 +140,7 @@ class CropStep:
         for index, name in enumerate(MATTES):
             matte = mattes.shaped(found[..., index], size, given.knobs["grow"], given.knobs["feather"])
             channels[name] = matte.astype(np.float16)
-        return Frame([Part(channels, Box.of_size(size, size), Box.of_size(size, size))])
+        return Frame([Part(channels, Box.of_size(size, size), Box.of_size(size, size), attributes)])
 
     def close(self) -> None:
         """The parser belongs to whoever opened it."""
@@ -140,7 +150,10 @@ class PutBackStep:
     """Edited crops put back into the plate: only what was edited changes."""
 
     name = "face_put_back"
-    knobs: Sequence[Knob] = (Knob("crop", "string", "", "Crops", tooltip="Pattern of the edited crops."),)
+    knobs: Sequence[Knob] = (
+        Knob("crop", "string", "", "Crops", tooltip="Pattern of the edited crops."),
+        Knob("before", "string", "", "Before", tooltip="Pattern of the crops before the edit; empty cuts them again."),
+    )
     frame_offsets = (0,)
 
     def __init__(self, track: Track) -> None:
@@ -149,10 +162,11 @@ class PutBackStep:
         self.notices: Sequence[str] = ()
 
     def side_files(self, frame: int, knobs: Mapping[str, Any]) -> Mapping[str, str]:
-        """The edited crop of a frame; none where the face is not in it."""
+        """The edited crop of a frame, and the one before the edit; none where the face is not in it."""
         if frame not in self._track.places:
             return {}
-        return {"crop": FramePath.parse(str(knobs["crop"])).path(frame)}
+        named = ("crop", "before") if knobs["before"] else ("crop",)
+        return {name: FramePath.parse(str(knobs[name])).path(frame) for name in named}
 
     def process(self, given: StepInput, control: StepControl) -> Frame:
         """The plate with the edit. Raises CorruptInput for a crop that is no square, ModelRefused."""
@@ -168,9 +182,17 @@ class PutBackStep:
         clean, bad, _ = nonfinite.hold_out(whole.pixels)
         shift = _shift(frame.parts[whole.part])
         square = moved(self._track, -shift[0], -shift[1]).places[given.frame].square
-        # What was written had been rounded to the crop's type; the same rounding here leaves no difference but edits.
-        stored = given.sides["crop"].parts[edited.part].channels[edited.names[0]].dtype
-        before = crop.cut(clean, square, after.shape[0]).astype(stored).astype(np.float32)
+        if "before" in given.sides:
+            before = plate.take(given.sides["before"], "rgba", 3).pixels
+            if before.shape != after.shape:
+                raise CorruptInput(
+                    f"The crop before the edit is {before.shape[1]}x{before.shape[0]} pixels, the edited one "
+                    f"{after.shape[1]}x{after.shape[0]}. Edit the crops at the size at which they were cut."
+                )
+        else:
+            # What was written had been rounded to the crop's type; the same rounding here leaves nothing but edits.
+            stored = given.sides["crop"].parts[edited.part].channels[edited.names[0]].dtype
+            before = crop.cut(clean, square, after.shape[0]).astype(stored).astype(np.float32)
         result = nonfinite.restore(crop.put_back(clean, square, before, after), whole.pixels, bad)
         control.progress(1.0)
         return plate.put(frame, whole, result)

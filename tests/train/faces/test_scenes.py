@@ -74,7 +74,9 @@ def test_what_lies_beyond_a_rendered_picture_is_not_known_in_a_crop() -> None:
     planes = {name: np.roll(getattr(faces, name), 40, axis=1) for name in ("color", "alpha", "labels")}
     lower = dataclasses.replace(faces, points=faces.points + np.float32([0, 40]), **planes)
     labels = scenes.Stage(lower, GREY, 64, (20.0, 50.0)).crops(np.random.default_rng(8), 12, 96).labels
-    assert (labels[:, -8:] == scenes.UNKNOWN).any() and not (labels[:, :60] == scenes.UNKNOWN).any()
+    unknown = labels == scenes.UNKNOWN
+    # A face behind may be cut anywhere; the one in the middle is so below alone.
+    assert unknown[:, 72:].any((1, 2)).mean() > 0.8 and unknown[:, :50].any((1, 2)).mean() < 0.2
 
 
 def test_a_cover_hides_region_width_and_points() -> None:

@@ -62,7 +62,10 @@ def add_parser(subparsers: _SubParsersAction[Any]) -> None:
         "--super-res", metavar="MODEL", nargs="?", const="auto", help="bring faces that are small in the plate to "
         "--size by a super-res model (default: superres_x2 or superres_x4, as the face needs)",
     )  # fmt: skip
-    parser.add_argument("--put-back", metavar="PATTERN", help="put these edited crops back into the plate")
+    parser.add_argument(
+        "--put-back", metavar="PATTERN", action="append", help="put these edited crops back into the plate; given more "
+        "than once, the changes of all of them",
+    )  # fmt: skip
     parser.add_argument(
         "--before", metavar="PATTERN", help="with it: the crops before the edit (default: as they are cut, or those in "
         "OUTDIR where super-res made them)",
@@ -141,15 +144,17 @@ class _Job:
         chosen = self.chosen(tracks)
         if len(chosen) != 1:
             raise UsageError(f"The track {path} has {len(chosen)} faces. Say with --face whose crops are put back.")
-        crops = FramePath.parse(args.put_back)
-        missing = [
-            frame for frame in self.frames if frame in chosen[0].places and not os.path.isfile(crops.path(frame))
-        ]
-        if missing:
-            raise MissingInput(f"Crops {format_frames(missing)} of {args.put_back} are missing.")
+        here = [frame for frame in self.frames if frame in chosen[0].places]
+        for pattern in args.put_back:
+            crops = FramePath.parse(pattern)
+            missing = [frame for frame in here if not os.path.isfile(crops.path(frame))]
+            if missing:
+                raise MissingInput(f"Crops {format_frames(missing)} of {pattern} are missing.")
         suffix = self.plate.suffix if self.plate.is_sequence else os.path.splitext(self.plate.prefix)[1]
-        knobs = {"crop": args.put_back, "before": args.before or self.enlarged_crops(chosen[0])}
-        self.sequence(PutBackStep(chosen[0]), "put_back", self.frames, knobs, cancel, suffix)
+        knobs = {f"crop{index + 1}": pattern for index, pattern in enumerate(args.put_back)}
+        knobs["before"] = args.before or self.enlarged_crops(chosen[0])
+        step = PutBackStep(chosen[0], len(args.put_back))
+        self.sequence(step, "put_back", self.frames, knobs, cancel, suffix)
 
     def enlarged_crops(self, track: Track) -> str:
         """Pattern of the crops in OUTDIR where a super-res model made them, else empty: a plain cut is made again.
@@ -167,9 +172,10 @@ class _Job:
         model = read_frame(first).parts[0].attributes.get(ATTRIBUTE)
         if not model:
             return ""
-        if os.path.abspath(first) == os.path.abspath(FramePath.parse(self.args.put_back).path(frames[0])):
+        edited = [os.path.abspath(FramePath.parse(one).path(frames[0])) for one in self.args.put_back]
+        if os.path.abspath(first) in edited:
             raise UsageError(
-                f"{self.args.put_back} are the crops that {model} made, so nothing tells what was edited. Write the "
+                f"{pattern} are the crops that {model} made, so nothing tells what was edited. Write the "
                 "edited crops beside them, or name with --before the crops before the edit."
             )
         self.say(f"The crops were enlarged by {model}; what differs from {pattern} is put back.")

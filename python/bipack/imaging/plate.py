@@ -81,6 +81,15 @@ def take_matte(frame: Frame) -> Pixels:
     raise ModelRefused(f"No matte in {_source(frame)}: it has {found}. A matte is an alpha, one channel, or R.")
 
 
+def matte_channel(frame: Frame, channel: str) -> Frame:
+    """`frame` with `channel` alone, such as a region's matte in a crop of a face. Raises ModelRefused without it."""
+    for part in frame.parts:
+        if channel in part.channels:
+            return replace(frame, parts=[replace(part, channels={channel: part.channels[channel]})])
+    found = ", ".join(name for part in frame.parts for name in part.channels)
+    raise ModelRefused(f"The matte {_source(frame)} has no channel {channel!r}; it has {found}.")
+
+
 def put(frame: Frame, plate: Plate, result: Pixels, scale: int = 1, keep: Optional[NDArray[np.bool_]] = None) -> Frame:
     """A new frame with `result` in place of the plate's channels.
 

@@ -22,6 +22,7 @@ from bipack import __version__, messages
 from bipack.errors import BipackError, Cancelled
 from bipack.imaging.frame import Frame
 from bipack.imaging.image_io import read_frame, write_frame
+from bipack.imaging.plate import matte_channel
 from bipack.worker import disk_room, frame_key
 from bipack.worker.plan import Task, plan_tasks
 from bipack.worker.step import HasSides, Retimes, SeesShot, Step, StepControl, StepInput, knob_values
@@ -152,7 +153,7 @@ class _Run:
             of_offset[offset] += " black"
         matte = None
         if task.matte is not None:
-            matte, pixels = self._read(task.matte)
+            matte, pixels = self._read_matte(task.matte)
             hashes.append("matte " + pixels)
         knobs = knob_values(self.step.knobs, self.request.settings, task.index, self.step.name)
         sides = {}
@@ -162,7 +163,7 @@ class _Run:
                 hashes.append(f"{name} {pixels}")
         mattes = {}
         for offset, path in task.mattes.items():
-            mattes[offset], pixels = self._read(path)
+            mattes[offset], pixels = self._read_matte(path)
             hashes.append(f"matte {offset} {pixels}")
         key_knobs: Mapping[str, Any] = knobs
         if isinstance(self.step, Retimes) and task.moment is not None:
@@ -184,6 +185,14 @@ class _Run:
             task.moment,
         )
         return _Loaded(task, given, key, began)
+
+    def _read_matte(self, path: str) -> tuple[Frame, str]:
+        """A matte with its pixel hash: the channel that was asked for."""
+        frame, pixels = self._read(path)
+        channel = self.request.matte_channel
+        if not channel:
+            return frame, pixels
+        return matte_channel(frame, channel), f"{channel} {pixels}"
 
     def _read(self, path: str) -> tuple[Frame, str]:
         """A frame with its pixel hash; as many as a step's window needs are kept for its next frames."""

@@ -150,52 +150,62 @@ class PutBackStep:
     """Edited crops put back into the plate: only what was edited changes."""
 
     name = "face_put_back"
-    knobs: Sequence[Knob] = (
-        Knob("crop", "string", "", "Crops", tooltip="Pattern of the edited crops."),
-        Knob("before", "string", "", "Before", tooltip="Pattern of the crops before the edit; empty cuts them again."),
-    )
     frame_offsets = (0,)
 
-    def __init__(self, track: Track) -> None:
+    def __init__(self, track: Track, passes: int = 1) -> None:
+        """`passes` is how many edits of the crop there are: their changes are added."""
         self._track = track
+        self._crops = tuple(f"crop{index + 1}" for index in range(passes))
+        self.knobs: Sequence[Knob] = (
+            *(Knob(name, "string", "", "Crops", tooltip="Pattern of edited crops.") for name in self._crops),
+            Knob("before", "string", "", "Before", tooltip="Pattern of the crops before the edit; empty cuts again."),
+        )
         self.identity = f"{self.name} {VERSION} {digest([track])}"
         self.notices: Sequence[str] = ()
 
     def side_files(self, frame: int, knobs: Mapping[str, Any]) -> Mapping[str, str]:
-        """The edited crop of a frame, and the one before the edit; none where the face is not in it."""
+        """The edited crops of a frame, and the one before the edit; none where the face is not in it."""
         if frame not in self._track.places:
             return {}
-        named = ("crop", "before") if knobs["before"] else ("crop",)
+        named = (*self._crops, "before") if knobs["before"] else self._crops
         return {name: FramePath.parse(str(knobs[name])).path(frame) for name in named}
 
     def process(self, given: StepInput, control: StepControl) -> Frame:
-        """The plate with the edit. Raises CorruptInput for a crop that is no square, ModelRefused."""
+        """The plate with the edits. Raises CorruptInput for a crop that is no square, ModelRefused."""
         frame = given.frames[0]
         whole = plate.take(frame, given.layer, 3)
-        if "crop" not in given.sides:
+        if not given.sides:
             control.notice("The face is not in this frame; the plate stays as it is.")
             return plate.put(frame, whole, whole.pixels)
-        edited = plate.take(given.sides["crop"], "rgba", 3)
-        after = edited.pixels
-        if after.shape[0] != after.shape[1]:
-            raise CorruptInput(f"The crop is {after.shape[1]}x{after.shape[0]} pixels; crops of faces are square.")
         clean, bad, _ = nonfinite.hold_out(whole.pixels)
         shift = _shift(frame.parts[whole.part])
         square = moved(self._track, -shift[0], -shift[1]).places[given.frame].square
-        if "before" in given.sides:
-            before = plate.take(given.sides["before"], "rgba", 3).pixels
-            if before.shape != after.shape:
-                raise CorruptInput(
-                    f"The crop before the edit is {before.shape[1]}x{before.shape[0]} pixels, the edited one "
-                    f"{after.shape[1]}x{after.shape[0]}. Edit the crops at the size at which they were cut."
-                )
-        else:
-            # What was written had been rounded to the crop's type; the same rounding here leaves nothing but edits.
-            stored = given.sides["crop"].parts[edited.part].channels[edited.names[0]].dtype
-            before = crop.cut(clean, square, after.shape[0]).astype(stored).astype(np.float32)
+        before, after = self._edit(given, clean, square)
         result = nonfinite.restore(crop.put_back(clean, square, before, after), whole.pixels, bad)
         control.progress(1.0)
         return plate.put(frame, whole, result)
+
+    def _edit(self, given: StepInput, clean: Pixels, square: Square) -> tuple[Pixels, Pixels]:
+        """The crop before and after all edits, (size, size, 3)."""
+        edits = [plate.take(given.sides[name], "rgba", 3) for name in self._crops]
+        height, width = edits[0].pixels.shape[:2]
+        if height != width:
+            raise CorruptInput(f"The crop is {width}x{height} pixels; crops of faces are square.")
+        if "before" in given.sides:
+            before = plate.take(given.sides["before"], "rgba", 3).pixels
+        else:
+            # What was written had been rounded to the crop's type; the same rounding here leaves nothing but edits.
+            stored = given.sides[self._crops[0]].parts[edits[0].part].channels[edits[0].names[0]].dtype
+            before = crop.cut(clean, square, height).astype(stored).astype(np.float32)
+        for edit in edits:
+            if edit.pixels.shape != before.shape:
+                raise CorruptInput(
+                    f"An edited crop is {edit.pixels.shape[1]}x{edit.pixels.shape[0]} pixels, the one before the edit "
+                    f"{before.shape[1]}x{before.shape[0]}. Edit the crops at the size at which they were cut."
+                )
+        if len(edits) == 1:
+            return before, edits[0].pixels
+        return before, before + np.sum([_changed(before, edit.pixels) for edit in edits], axis=0)
 
     def close(self) -> None:
         """Nothing is open."""
@@ -214,6 +224,13 @@ def linear(frame: Frame, layer: str) -> tuple[Pixels, tuple[int, int]]:
         found = plate.take(frame, layer, 3)
         pixels = found.pixels
     return nonfinite.hold_out(np.ascontiguousarray(pixels))[0], _shift(frame.parts[found.part])
+
+
+def _changed(before: Pixels, after: Pixels) -> Pixels:
+    """What an edit changes; NaN and infinities count as no edit, so that they do not undo another one."""
+    with np.errstate(invalid="ignore"):
+        change = after - before
+    return np.asarray(np.where(np.isfinite(change), change, 0), np.float32)
 
 
 def crop_type(frame: Frame) -> Any:

@@ -87,6 +87,15 @@ def mattes_of(model: str, faces: Sequence[Pixels], moving: bool, steady: int = 1
     return {name: float(np.mean(values)) for name, values in total.items()}
 
 
+def show(model: str, faces: Sequence[Pixels]) -> None:
+    """Print the figures of the mattes."""
+    print("\nrestlessness of the mattes, in times of the plate's grain "
+          f"(asked: {LIMIT}); {len(faces)} faces, {FRAMES} frames")  # fmt: skip
+    for name, moving in (("standing still", False), ("moving", True)):
+        found = mattes_of(model, faces, moving)
+        print(f"  {name}: worst {max(found.values()):.2f}  " + "  ".join(f"{k} {v:.2f}" for k, v in found.items()))
+
+
 def written(model: str, plates: Sequence[Pixels], steady: int) -> list[dict[str, Pixels]]:
     """The mattes that `bipack faces` writes for a shot. Raises RuntimeError where it fails."""
     with tempfile.TemporaryDirectory() as folder:

@@ -56,8 +56,10 @@ def add_parser(subparsers: _SubParsersAction[Any]) -> None:
     )
     parser.add_argument("--feather", type=float, default=0.0, help="soften mattes, in pixels of a 1024 crop")
     parser.add_argument("--steady", type=int, default=1, help="frames on each side that steady the mattes (default 1)")
-    parser.add_argument("--no-crops", action="store_true", help="mattes and track only")
-    parser.add_argument("--track-only", action="store_true", help="track.json and track.nk only")
+    less = parser.add_mutually_exclusive_group()
+    less.add_argument("--no-crops", action="store_true", help="mattes and track only")
+    less.add_argument("--crops-only", action="store_true", help="crops (with their mattes) and track only")
+    less.add_argument("--track-only", action="store_true", help="track.json and track.nk only")
     parser.add_argument(
         "--super-res", metavar="MODEL", nargs="?", const="auto", help="bring faces that are small in the plate to "
         "--size by a super-res model (default: superres_x2 or superres_x4, as the face needs)",
@@ -67,8 +69,8 @@ def add_parser(subparsers: _SubParsersAction[Any]) -> None:
         "than once, the changes of all of them",
     )  # fmt: skip
     parser.add_argument(
-        "--before", metavar="PATTERN", help="with it: the crops before the edit (default: as they are cut, or those in "
-        "OUTDIR where super-res made them)",
+        "--before", metavar="PATTERN", help="with it: the crops before the edit (default: those in OUTDIR, else cut "
+        "again)",
     )  # fmt: skip
     parser.add_argument("--model", default="face_parser", help="the parser (default face_parser)")
     parser.add_argument("--layer", default="rgba", help="layer of the plate to look at (default rgba)")
@@ -114,7 +116,8 @@ class _Job:
             if args.track_only:
                 return
             shape = {"grow": args.grow, "feather": args.feather}
-            self.sequence(RegionsStep(parser, tracks, args.steady), "regions", self.frames, shape, cancel)
+            if not args.crops_only:
+                self.sequence(RegionsStep(parser, tracks, args.steady), "regions", self.frames, shape, cancel)
             for track in () if args.no_crops else tracks:
                 here = tuple(frame for frame in self.frames if frame in track.places)
                 if not here:
@@ -152,34 +155,32 @@ class _Job:
                 raise MissingInput(f"Crops {format_frames(missing)} of {pattern} are missing.")
         suffix = self.plate.suffix if self.plate.is_sequence else os.path.splitext(self.plate.prefix)[1]
         knobs = {f"crop{index + 1}": pattern for index, pattern in enumerate(args.put_back)}
-        knobs["before"] = args.before or self.enlarged_crops(chosen[0])
+        knobs["before"] = args.before or self.earlier_crops(chosen[0], here)
         step = PutBackStep(chosen[0], len(args.put_back))
         self.sequence(step, "put_back", self.frames, knobs, cancel, suffix)
 
-    def enlarged_crops(self, track: Track) -> str:
-        """Pattern of the crops in OUTDIR where a super-res model made them, else empty: a plain cut is made again.
+    def earlier_crops(self, track: Track, frames: Sequence[int]) -> str:
+        """Pattern of the crops in OUTDIR, if they are there and are not the edited ones; else empty: cut them again.
 
-        Raises UsageError where the edited crops lie in their place.
+        Raises UsageError where the edited ones lie in the place of crops that a super-res model made.
         """
         from bipack.imaging.image_io import read_frame
         from bipack.worker.faces.enlarge import ATTRIBUTE
 
         pattern = os.path.join(self.args.outdir, f"face{track.number}{self.number()}.exr")
-        frames = [frame for frame in self.frames if frame in track.places]
-        first = FramePath.parse(pattern).path(frames[0]) if frames else ""
-        if not os.path.isfile(first):
-            return ""
-        model = read_frame(first).parts[0].attributes.get(ATTRIBUTE)
-        if not model:
+        files = [FramePath.parse(pattern).path(frame) for frame in frames]
+        if not files or not all(os.path.isfile(path) for path in files):
             return ""
         edited = [os.path.abspath(FramePath.parse(one).path(frames[0])) for one in self.args.put_back]
-        if os.path.abspath(first) in edited:
+        if os.path.abspath(files[0]) not in edited:
+            return pattern
+        model = read_frame(files[0]).parts[0].attributes.get(ATTRIBUTE)
+        if model:
             raise UsageError(
-                f"{pattern} are the crops that {model} made, so nothing tells what was edited. Write the "
-                "edited crops beside them, or name with --before the crops before the edit."
+                f"{pattern} are the crops that {model} made, so nothing tells what was edited. Write the edited crops "
+                "beside them, or name with --before the crops before the edit."
             )
-        self.say(f"The crops were enlarged by {model}; what differs from {pattern} is put back.")
-        return pattern
+        return ""
 
     # -- the track -------------------------------------------------------------------------------------------------
 

@@ -46,6 +46,10 @@ def add_parser(subparsers: _SubParsersAction[Any]) -> None:
     parser.add_argument("--face-track", metavar="FILE", help="super-res: enlarge until this face is --face-width wide")
     parser.add_argument("--face-width", metavar="PIXELS", type=int, default=1024, help="with it (default 1024)")
     parser.add_argument("--layer", default="rgba", help="layer of the plate to work on (default rgba)")
+    parser.add_argument(
+        "--channels", choices=("all", "rgba", "rgb"), default="all", help="what to write of the plate's channels "
+        "(default all)",
+    )  # fmt: skip
     parser.add_argument("--device", help="auto, cpu, cuda or cuda:N (default: the setting, else auto)")
     parser.add_argument("--require-gpu", action="store_true", help="stop with exit code 13 rather than use the CPU")
     parser.add_argument("--tile", help="auto or a size in plate pixels")
@@ -83,6 +87,7 @@ def make_request(args: argparse.Namespace) -> messages.Render:
         source=source,
         matte=args.matte,
         matte_channel=args.matte_channel,
+        channels=args.channels,
         settings=chosen,
         layer=args.layer,
         device=settings.get("device", args.device),

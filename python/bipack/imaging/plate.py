@@ -90,6 +90,18 @@ def matte_channel(frame: Frame, channel: str) -> Frame:
     raise ModelRefused(f"The matte {_source(frame)} has no channel {channel!r}; it has {found}.")
 
 
+def only_channels(frame: Frame, channels: str) -> Frame:
+    """`frame` with its R, G, B (and A, for rgba) alone, or as it is for all. Raises ModelRefused where none is left."""
+    if channels == "all":
+        return frame
+    wanted = [name.upper() for name in channels]
+    kept = [{name: part.channels[name] for name in part.channels if name in wanted} for part in frame.parts]
+    parts = [replace(part, channels=found) for part, found in zip(frame.parts, kept) if found]
+    if not parts:
+        raise ModelRefused(f"{_source(frame)} has no {', '.join(wanted)}. Write all of its channels.")
+    return replace(frame, parts=parts)
+
+
 def put(frame: Frame, plate: Plate, result: Pixels, scale: int = 1, keep: Optional[NDArray[np.bool_]] = None) -> Frame:
     """A new frame with `result` in place of the plate's channels.
 

@@ -52,6 +52,9 @@ class Wear:
     kernels: tuple[str, ...] = KERNELS
     """Kernels of the shrinking, in scene-linear light. One is picked."""
 
+    coded: float = 0.0
+    """Crops that are shrunk on display values instead, as most software does it."""
+
     noise: float = 0.5
     noise_shot: float = 0.006
     """Most variance of shot noise per unit of light, where 1 is white."""
@@ -77,6 +80,9 @@ class Wear:
     """Real film encodes of short clips. A crop gets one encoder at most in a generation: jpeg + film must be <= 1."""
 
     codecs: tuple[str, ...] = codecs.CODECS
+    presets: tuple[str, ...] = ("veryfast",)
+    """Of H.264 and H.265. A slower one predicts better and leaves other traces; one is picked."""
+
     film_quality: tuple[int, int] = (18, 37)
     """crf of H.264 and H.265; MPEG-2 takes its quantiser from the same range, 18 as 2 and every 1.5 as one more."""
 
@@ -86,14 +92,15 @@ class Wear:
 
 def check(wear: Wear, scale: int, path: str) -> None:
     """Raise UsageError for stages that make no sense."""
-    shares = ("clean", "blur", "noise", "bayer", "ringing", "interlace", "chroma", "jpeg", "film", "again")
+    shares = ("clean", "blur", "coded", "noise", "bayer", "ringing", "interlace", "chroma", "jpeg", "film", "again")
     wrong = [name for name in shares if not 0 <= getattr(wear, name) <= 1]
     if wrong or wear.jpeg + wear.film > 1:
         name = wrong[0] if wrong else "jpeg + film"
         raise UsageError(f"Recipe {path}: wear.{name} is no share; allowed are 0 to 1.")
-    unknown = sorted({*wear.kernels} - {*KERNELS}) + sorted({*wear.codecs} - {*codecs.CODECS})
-    if unknown or not wear.kernels or not wear.codecs:
-        known = f"kernels {', '.join(KERNELS)}; codecs {', '.join(codecs.CODECS)}"
+    allowed = {"kernels": KERNELS, "codecs": codecs.CODECS, "presets": codecs.PRESETS}
+    unknown = [name for words, known in allowed.items() for name in getattr(wear, words) if name not in known]
+    if unknown or not all(getattr(wear, words) for words in allowed):
+        known = "; ".join(f"{words} {', '.join(names)}" for words, names in allowed.items())
         raise UsageError(f"Recipe {path}: wear names {', '.join(unknown) or 'nothing'}. Known: {known}.")
     if wear.crops and wear.side % 2:
         raise UsageError(f"Recipe {path}: wear.side is {wear.side}; film encoders need an even number.")
@@ -193,6 +200,7 @@ def _camera(scale: int, wear: Wear, rng: np.random.Generator) -> Callable[[Pixel
     sigma = rng.uniform(*wear.blur_radius, 2) * scale
     angle = float(rng.uniform(0, np.pi))
     kernel = wear.kernels[int(rng.integers(len(wear.kernels)))]
+    smaller = shrink_coded if wear.coded and rng.random() < wear.coded else shrink
     # Squared, so that low noise is met more often than heavy.
     shot, read = wear.noise_shot * rng.random() ** 2, wear.noise_read * rng.random() ** 2
     halo = _halo(rng) if happens["ringing"] else None
@@ -203,7 +211,7 @@ def _camera(scale: int, wear: Wear, rng: np.random.Generator) -> Callable[[Pixel
         light = color.decode(sharp)
         if happens["blur"]:
             light = blur(light, sigma, angle)
-        light = shrink(light, scale, kernel)
+        light = smaller(light, scale, kernel)
         if happens["noise"]:
             light = add_noise(light, shot, read, happens["bayer"], rng)
         coded = color.encode(np.clip(light, 0, 1))
@@ -226,7 +234,9 @@ def _pick_encoder(wear: Wear, rng: np.random.Generator) -> codecs.Film | tuple[i
         quality = int(rng.integers(wear.film_quality[0], wear.film_quality[1] + 1))
         if codec == "mpeg2":
             quality = 2 + round(max(0, quality - 18) / 1.5)
-        return codecs.Film(codec, quality, group=int(rng.choice((3, 6, 12))))
+        group = int(rng.choice((3, 6, 12)))
+        preset = wear.presets[int(rng.integers(len(wear.presets))) if len(wear.presets) > 1 else 0]
+        return codecs.Film(codec, quality, group, preset=preset)
     if drawn < wear.film + wear.jpeg:
         quality = int(rng.integers(wear.jpeg_quality[0], wear.jpeg_quality[1] + 1))
         return quality, str(rng.choice(("420", "420", "422", "444")))
@@ -262,6 +272,11 @@ def shrink(light: Pixels, scale: int, kernel: str) -> Pixels:
     if kernel == "box":
         return np.asarray(cv2.resize(light, (width, height), interpolation=cv2.INTER_AREA), np.float32)
     return resample.resize(light, width, height, kernel=kernel)
+
+
+def shrink_coded(light: Pixels, scale: int, kernel: str) -> Pixels:
+    """As `shrink`, but its mean is one of display values: bright detail weighs less, and edges may ring."""
+    return color.decode(shrink(color.encode(light), scale, kernel))
 
 
 def add_noise(light: Pixels, shot: float, read: float, bayer: bool, rng: np.random.Generator) -> Pixels:

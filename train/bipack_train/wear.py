@@ -195,12 +195,12 @@ def wear_clip(
 
 
 def _camera(scale: int, wear: Wear, rng: np.random.Generator) -> Callable[[Pixels], Pixels]:
-    """The stages from light to display code with their settings drawn; noise differs from frame to frame."""
+    """The stages up to the first encoder with their settings drawn; noise differs from frame to frame."""
     happens = {name: rng.random() < getattr(wear, name) for name in ("blur", "noise", "bayer", "ringing")}
     sigma = rng.uniform(*wear.blur_radius, 2) * scale
     angle = float(rng.uniform(0, np.pi))
     kernel = wear.kernels[int(rng.integers(len(wear.kernels)))]
-    smaller = shrink_coded if wear.coded and rng.random() < wear.coded else shrink
+    on_display = bool(wear.coded) and rng.random() < wear.coded
     # Squared, so that low noise is met more often than heavy.
     shot, read = wear.noise_shot * rng.random() ** 2, wear.noise_read * rng.random() ** 2
     halo = _halo(rng) if happens["ringing"] else None
@@ -208,13 +208,13 @@ def _camera(scale: int, wear: Wear, rng: np.random.Generator) -> Callable[[Pixel
     chroma = str(rng.choice(("420", "422"))) if rng.random() < wear.chroma else "444"
 
     def take(sharp: Pixels) -> Pixels:
-        light = color.decode(sharp)
+        coded = sharp
         if happens["blur"]:
-            light = blur(light, sigma, angle)
-        light = smaller(light, scale, kernel)
+            coded = color.encode(blur(color.decode(coded), sigma, angle))
+        coded = shrink(coded, scale, kernel) if on_display else shrink_light(coded, scale, kernel)
         if happens["noise"]:
-            light = add_noise(light, shot, read, happens["bayer"], rng)
-        coded = color.encode(np.clip(light, 0, 1))
+            coded = color.encode(add_noise(color.decode(coded), shot, read, happens["bayer"], rng))
+        coded = np.clip(coded, 0, 1)
         if halo is not None:
             coded = halo(coded)
         if field is not None:
@@ -264,19 +264,19 @@ def blur(light: Pixels, sigma: NDArray[np.float64], angle: float) -> Pixels:
     return _filtered(light, kernel / kernel.sum())
 
 
-def shrink(light: Pixels, scale: int, kernel: str) -> Pixels:
-    """Light at 1/scale of its size, sides being multiples."""
-    height, width = (side // scale for side in light.shape[:2])
+def shrink(pixels: Pixels, scale: int, kernel: str) -> Pixels:
+    """Pixels at 1/scale of their size, sides being multiples."""
+    height, width = (side // scale for side in pixels.shape[:2])
     if scale == 1:
-        return light
+        return pixels
     if kernel == "box":
-        return np.asarray(cv2.resize(light, (width, height), interpolation=cv2.INTER_AREA), np.float32)
-    return resample.resize(light, width, height, kernel=kernel)
+        return np.asarray(cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA), np.float32)
+    return resample.resize(pixels, width, height, kernel=kernel)
 
 
-def shrink_coded(light: Pixels, scale: int, kernel: str) -> Pixels:
-    """As `shrink`, but its mean is one of display values: bright detail weighs less, and edges may ring."""
-    return color.decode(shrink(color.encode(light), scale, kernel))
+def shrink_light(coded: Pixels, scale: int, kernel: str) -> Pixels:
+    """As `shrink`, in scene-linear light."""
+    return coded if scale == 1 else color.encode(shrink(color.decode(coded), scale, kernel))
 
 
 def add_noise(light: Pixels, shot: float, read: float, bayer: bool, rng: np.random.Generator) -> Pixels:

@@ -87,7 +87,7 @@ def parsed(parser: Parser, light: np.ndarray, near: np.ndarray) -> tuple[np.ndar
         return labels, None
     square = from_points(face.points, face.width)
     picture = color.encode(crop.cut(light, square, finder.CROP))
-    shares = parser.parse(picture).regions
+    shares = parser.shares(picture)
     rows, columns, found = mattes.at_plate(shares, picture, encoded, square)
     rest = np.maximum(1 - found.sum(-1, keepdims=True), 0)
     labels[rows, columns] = np.concatenate([rest, found], -1).argmax(-1)

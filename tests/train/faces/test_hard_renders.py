@@ -47,7 +47,7 @@ def seen(side: int = 160, **how: object) -> tuple[np.ndarray, Rendered]:
 def found_mattes(parser: Parser, encoded: np.ndarray, face: Found) -> dict[str, np.ndarray]:
     square = from_points(face.points, face.width)
     picture = crop.cut(encoded, square, finder.CROP)
-    rows, columns, found = mattes.at_plate(parser.parse(picture).regions, picture, encoded, square)
+    rows, columns, found = mattes.at_plate(parser.shares(picture), picture, encoded, square)
     whole = np.zeros((*encoded.shape[:2], len(MATTES)), np.float32)
     whole[rows, columns] = found
     return {name: whole[..., index] for index, name in enumerate(MATTES)}

@@ -67,6 +67,7 @@ def test_the_published_graph_is_the_network_and_starts_another_run(stage: scenes
     run = parser.train(recipe, stage, stage, str(tmp_path), device="cpu")
     publish.publish(recipe, str(tmp_path / "recipe.toml"), str(tmp_path), stage)
     card = load_card(str(tmp_path / "tiny"))
+    assert [knob.name for knob in card.knobs] == ["mirror"]
     assert card.kind == "parser" and card.scores[0].metric == "mean IoU"
     picture = np.random.default_rng(1).random((1, 3, 64, 96)).astype(np.float32)
     with open_session(locate(str(tmp_path / "tiny")), "cpu") as session:

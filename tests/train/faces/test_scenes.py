@@ -9,12 +9,12 @@ import pytest
 
 import tiny_faces
 from bipack.errors import CorruptInput, MissingInput, UsageError
-from bipack.face_regions import REGIONS
+from bipack.face_regions import MIRRORED, REGIONS
 from bipack.imaging.faces.square import SPAN, from_points, mapped
 from bipack.imaging.frame import Box, Frame, Part
 from bipack.imaging.image_io import write_frame
 from bipack_train.faces import camera, hand, scenes
-from bipack_train.faces.regions import INDEX, MIRRORED
+from bipack_train.faces.regions import INDEX
 
 GREY = [np.full((96, 120, 3), 90, np.uint8)]
 

@@ -39,7 +39,7 @@ def found_mattes(parser: Parser, encoded: np.ndarray) -> dict[str, np.ndarray] |
         return None
     square = from_points(faces[0].points, faces[0].width)
     picture = crop.cut(encoded, square, finder.CROP)
-    rows, columns, found = mattes.at_plate(parser.parse(picture).regions, picture, encoded, square)
+    rows, columns, found = mattes.at_plate(parser.shares(picture), picture, encoded, square)
     whole = np.zeros((*encoded.shape[:2], len(MATTES)), np.float32)
     whole[rows, columns] = found
     return {name: whole[..., index] for index, name in enumerate(MATTES)}

@@ -18,6 +18,7 @@ from bipack.card import Geometry, ModelCard, Port, Score, Training
 from bipack.catalog import Located
 from bipack.errors import ModelRefused
 from bipack.face_regions import REGIONS
+from bipack.worker.faces.parser import MIRROR
 from bipack.worker.session import open_session
 from bipack_train import checkpoint, export, pictures, publish_superres
 from bipack_train.faces import parser
@@ -139,6 +140,7 @@ def _card(
         ),
         gizmo="BipackFaceRegions",
         geometry=Geometry("whole", MULTIPLE, 2 * MULTIPLE),
+        knobs=(MIRROR,),
         training=training,
         scores=scores,
         tolerance={

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bipack.errors import MissingInput
+from bipack.face_regions import MIRRORED
 from bipack.imaging import color
 from bipack.imaging.faces.square import HEADROOM, SPAN
 from bipack_train import pictures
@@ -24,7 +25,7 @@ from bipack_train.faces import camera, pool
 from bipack_train.faces.camera import Planes
 from bipack_train.faces.mesh import Floats
 from bipack_train.faces.pool import Faces
-from bipack_train.faces.regions import INDEX, MIRRORED
+from bipack_train.faces.regions import INDEX
 
 FACE_REGIONS = tuple(index for name, index in INDEX.items() if name not in ("background", "hair", "neck"))
 

@@ -60,7 +60,7 @@ class _Crops:
             light, shift = linear(given.frames[offset], given.layer)
             here = moved(Track(track.number, {0: place}), -shift[0], -shift[1]).places[0]
             picture = color.encode(crop.cut(light, here.square, CROP))
-            self._kept[key] = self.parser.parse(picture, control.cancel).regions, picture
+            self._kept[key] = self.parser.shares(picture, control.cancel), picture
             while len(self._kept) > 3 * len(self.tracks) * (2 * self.reach + 1):
                 self._kept.popitem(last=False)
         return self._kept[key]

@@ -2,9 +2,11 @@
 
     python bench/faces.py --data <folder>                 the installed face_parser
     python bench/faces.py --data <folder> --model DIR --overlays looks/
+    python bench/faces.py --data <folder> --parts flicker,speed
 
 <folder> holds faces/ (the mesh, and the photographs that tests/data/faces has labels for) and hdri/. Every figure goes
-the way of `bipack faces`: found in the whole picture, seen again in the crop, mattes led to the plate's edges.
+the way of `bipack faces`: found in the whole picture, seen again in the crop, mattes led to the plate's edges. Then
+whether mattes swim (faces_flicker.py), and what six region models cost in a 4K plate (faces_speed.py).
 """
 
 from __future__ import annotations
@@ -24,6 +26,9 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "python"), str(ROOT / "train")]
 
+import faces_flicker  # noqa: E402
+import faces_speed  # noqa: E402
+
 from bipack.face_regions import REGIONS  # noqa: E402
 from bipack.imaging import color, plate  # noqa: E402
 from bipack.imaging.faces import crop, mattes  # noqa: E402
@@ -37,6 +42,7 @@ from bipack_train.faces.parser import UNKNOWN  # noqa: E402
 
 LABELS = ROOT / "tests" / "data" / "faces"
 HELD_OUT = "hdri/pedestrian_overpass_1k.exr"
+PARTS = ("put-back", "renders", "photographs", "flicker", "speed")
 SEED = 900_001
 """The pool's seeds are far from it: nobody of this bench was seen in training."""
 
@@ -81,7 +87,7 @@ def parsed(parser: Parser, light: np.ndarray, near: np.ndarray) -> tuple[np.ndar
         return labels, None
     square = from_points(face.points, face.width)
     picture = color.encode(crop.cut(light, square, finder.CROP))
-    shares = parser.parse(picture).regions
+    shares = parser.shares(picture)
     rows, columns, found = mattes.at_plate(shares, picture, encoded, square)
     rest = np.maximum(1 - found.sum(-1, keepdims=True), 0)
     labels[rows, columns] = np.concatenate([rest, found], -1).argmax(-1)
@@ -174,13 +180,24 @@ def main() -> None:
     arguments.add_argument("--model", default="face_parser", help="the parser (default: the installed face_parser)")
     arguments.add_argument("--renders", type=int, default=32, help="rendered faces (default 32)")
     arguments.add_argument("--overlays", default="", metavar="DIR", help="write overlays to look at")
+    arguments.add_argument("--parts", default=",".join(PARTS), help=f"which figures (default {','.join(PARTS)})")
     chosen = arguments.parse_args()
-    changed, inside, seconds = exactness()
-    print(f"unedited crop put back: {changed} samples changed, largest difference {inside:g}; "
-          f"cut and two put-backs of a 1024 crop in a 4K plate: {seconds:.1f} s CPU")  # fmt: skip
+    parts = chosen.parts.split(",")
+    if unknown := set(parts) - set(PARTS):
+        arguments.error(f"--parts: {', '.join(sorted(unknown))} is none of {', '.join(PARTS)}")
+    if "put-back" in parts:
+        changed, inside, seconds = exactness()
+        print(f"unedited crop put back: {changed} samples changed, largest difference {inside:g}; "
+              f"cut and two put-backs of a 1024 crop in a 4K plate: {seconds:.1f} s CPU")  # fmt: skip
     with Parser(chosen.model, "cpu") as parser:
-        show("rendered", score(parser, rendered(chosen.data, chosen.renders), chosen.overlays))
-        show("photographs", score(parser, photographed(chosen.data), chosen.overlays))
+        if "renders" in parts:
+            show("rendered", score(parser, rendered(chosen.data, chosen.renders), chosen.overlays))
+        if "photographs" in parts:
+            show("photographs", score(parser, photographed(chosen.data), chosen.overlays))
+    if "flicker" in parts:
+        faces_flicker.show(chosen.model, [light for _, light, _, _ in rendered(chosen.data, 3)])
+    if "speed" in parts:
+        faces_speed.show(chosen.data, chosen.model)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
 """What the nets of OpenCV's dnn_superres reach when they learn what ours learn: same pictures, crops, steps, loss.
 
-    python bench/reference_nets.py --data FOLDER [--recipe superres_x2_fast] [--steps 6000] [--nets fsrcnn espcn ours]
+    python bench/reference_nets.py --data FOLDER [--recipe NAME] [--steps 10000] [--nets shipped fsrcnn espcn]
 
-Prints PSNR-Y on the photographs that the recipe holds out, after a schedule cut down to the given steps: what counts is
-the difference between the rows. FSRCNN and ESPCN see luma alone, as dnn_superres uses them. Their speed beside ours:
-bench/speed_superres.py. The further columns are small pictures that went through H.264, which no net here was made for.
+Prints PSNR-Y on the photographs that the recipe (default: superres_x2_fast) holds out, after its schedule scaled to the
+given steps: what counts is the difference between the columns. `shipped` is the model of the catalogue as it is, `ours`
+its network trained anew. FSRCNN and ESPCN see luma alone, as dnn_superres uses them. Their speed beside ours:
+bench/speed_superres.py. The further rows are small pictures that went through H.264, which no net here was made for.
 """
 
 from __future__ import annotations
@@ -14,12 +15,15 @@ import dataclasses
 import os
 import sys
 import time
+from collections.abc import Callable
 from typing import cast
 
 import numpy as np
+import onnxruntime
 import torch
 from torch import Tensor, nn
 
+from bipack import catalog
 from bipack_train import degrade, metrics, scores, superres, superres_data, superres_recipe
 from bipack_train.ema import Ema
 from bipack_train.models.plain import SLOPE, PlainNet
@@ -31,6 +35,10 @@ SHARED = os.path.join(os.path.dirname(ROOT), "shared", "data")
 RATE = 1e-3
 """Learning rate of Adam for the other nets."""
 
+Enlarge = Callable[[degrade.Pixels], degrade.Pixels]
+"""(height, width, 3) encoded to its enlarged twin."""
+
+NETS = ("shipped", "ours", "fsrcnn", "espcn")
 KINDS = (scores.CLEAN, "H.264 crf 28", "H.264 crf 35")
 
 
@@ -38,30 +46,40 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", default=SHARED, help="folder of the pictures (default: the shared data folder)")
     parser.add_argument("--recipe", default="superres_x2_fast")
-    parser.add_argument("--steps", type=int, default=6000)
-    parser.add_argument("--nets", nargs="+", choices=("fsrcnn", "espcn", "ours"), default=["ours", "fsrcnn", "espcn"])
+    parser.add_argument("--steps", type=int, default=10000)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--nets", nargs="+", choices=NETS, default=["shipped", "fsrcnn", "espcn"])
     args = parser.parse_args()
     if not os.path.isdir(args.data):
         print(f"skipped: {args.data} is not there; name the folder of the pictures with --data", file=sys.stderr)
         return 0
+    torch.set_num_threads(args.threads)
     settings = superres_recipe.load_recipe(os.path.join(ROOT, "train", "recipes", f"{args.recipe}.toml"))
     settings = superres_recipe.shortened(settings, args.steps)
     pool = superres_data.fill_pool(settings, args.data)
+    nets = {name: shipped(args.recipe) if name == "shipped" else trained(name, settings, pool) for name in args.nets}
     print(f"{args.recipe}, {args.steps} steps, mean PSNR-Y in dB on held-out photographs: bicubic, net, gain")
-    print(f"{'net':10} {'weights':>8} {'CPU s':>6}   " + "".join(f"{kind:>24}" for kind in KINDS), flush=True)
-    for name in args.nets:
-        began = time.process_time()
-        net = trained(name, settings, pool)
-        spent = time.process_time() - began
-        count = sum(value.numel() for value in net.parameters())
-        cells = [score(net, name != "ours", settings, args.data, kind) for kind in KINDS]
-        shown = "".join(f"{plain:9.2f} {own:7.2f} {own - plain:+6.2f} " for plain, own in cells)
-        print(f"{name:10} {count:8} {spent:6.0f}   {shown}", flush=True)
+    print(f"{'file':14}" + "".join(f"{name:>24}" for name in nets), flush=True)
+    for kind in KINDS:
+        means = score(nets, settings, args.data, kind)
+        plain = means[0]
+        cells = "".join(f"{plain:9.2f} {own:7.2f} {own - plain:+6.2f} " for own in means[1:])
+        print(f"{kind:14}{cells}", flush=True)
     return 0
 
 
-def trained(name: str, settings: SuperresRecipe, pool: CropPool) -> nn.Module:
+def shipped(recipe: str) -> Enlarge:
+    """The model of the catalogue that has the recipe's name."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    session = onnxruntime.InferenceSession(catalog.locate(recipe).path, options, providers=["CPUExecutionProvider"])
+    (plate,) = session.get_inputs()
+    return lambda small: np.asarray(session.run(None, {plate.name: _planes(small)})[0])[0].transpose(1, 2, 0)
+
+
+def trained(name: str, settings: SuperresRecipe, pool: CropPool) -> Enlarge:
     """The finished network of the recipe, or one of the others in its place."""
+    began = time.process_time()
     run = superres.start_run(settings, torch.device("cpu"))
     if name != "ours":
         settings = dataclasses.replace(settings, schedule=dataclasses.replace(settings.schedule, learning_rate=RATE))
@@ -69,26 +87,43 @@ def trained(name: str, settings: SuperresRecipe, pool: CropPool) -> nn.Module:
         other = LumaNet(name, settings.scale).to(memory_format=torch.channels_last)
         adam = torch.optim.Adam(other.parameters(), lr=settings.schedule.learning_rate, betas=(0.9, 0.99), foreach=True)
         run = superres.Run(settings, cast(PlainNet, other), Ema(other, settings.schedule.ema), adam, run.device)
+    prepared = _unchanged if name == "ours" else grey
     while run.step < settings.schedule.steps:
         low, high = superres.crops(run, pool, run.step)
-        superres.take_step(run, (low, high) if name == "ours" else (grey(low), grey(high)))
+        superres.take_step(run, (prepared(low), prepared(high)))
+    weights = sum(value.numel() for value in run.net.parameters())
+    print(f"{name}: {weights} weights, {time.process_time() - began:.0f} CPU-seconds", file=sys.stderr, flush=True)
     net = superres.averaged(run)
-    return net.fused() if name == "ours" else net
+    return _with(net.fused() if name == "ours" else net, prepared)
 
 
-def score(net: nn.Module, luma: bool, settings: SuperresRecipe, data: str, kind: str) -> tuple[float, float]:
-    """Mean PSNR-Y of bicubic and of `net` in dB over the held-out photographs."""
+def _with(net: nn.Module, prepared: Callable[[degrade.Pixels], degrade.Pixels]) -> Enlarge:
+    @torch.no_grad()
+    def enlarge(small: degrade.Pixels) -> degrade.Pixels:
+        return np.asarray(net(torch.from_numpy(_planes(prepared(small))))[0].permute(1, 2, 0).numpy())
+
+    return enlarge
+
+
+def score(nets: dict[str, Enlarge], settings: SuperresRecipe, data: str, kind: str) -> list[float]:
+    """Mean PSNR-Y of bicubic and of each net in dB over the held-out photographs."""
     found = []
     for name in settings.data.held_out:
         if name.endswith(".exr"):
             continue
         small, sharp = scores.small_and_sharp(os.path.join(data, name), settings.scale, kind)
-        plate = torch.from_numpy(np.ascontiguousarray((grey(small) if luma else small).transpose(2, 0, 1)))[None]
-        with torch.no_grad():
-            result = net(plate)[0].permute(1, 2, 0).numpy()
-        plain = scores.bicubic(small, settings.scale)
-        found.append([metrics.psnr_y(picture, sharp, settings.scale) for picture in (plain, result)])
-    return float(np.mean(found, axis=0)[0]), float(np.mean(found, axis=0)[1])
+        results = [scores.bicubic(small, settings.scale), *(enlarge(small) for enlarge in nets.values())]
+        found.append([metrics.psnr_y(picture, sharp, settings.scale) for picture in results])
+    return [float(value) for value in np.mean(found, axis=0)]
+
+
+def _planes(pixels: degrade.Pixels) -> degrade.Pixels:
+    """(height, width, 3) to (1, 3, height, width)."""
+    return np.ascontiguousarray(pixels.transpose(2, 0, 1))[None]
+
+
+def _unchanged(pixels: degrade.Pixels) -> degrade.Pixels:
+    return pixels
 
 
 def grey(pixels: degrade.Pixels) -> degrade.Pixels:

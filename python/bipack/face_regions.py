@@ -27,5 +27,11 @@ REGIONS = (
 
 MATTES = REGIONS[1:]
 
+MIRRORED = tuple(
+    REGIONS.index(name[:-1] + {"l": "r", "r": "l"}[name[-1]] if name.endswith(("_l", "_r")) else name)
+    for name in REGIONS
+)
+"""For a picture that is flipped: the region that each becomes."""
+
 POINTS = ("eye_l", "eye_r", "nose", "mouth_l", "mouth_r")
 """The five points of a face: middle of both eyes, tip of the nose, corners of the mouth."""

@@ -43,14 +43,20 @@ def test_every_sample_frame_is_cooked_and_twice_as_large(shown):
     assert (part.display_window.width, part.display_window.height) == (640, 360)
 
 
-def test_the_first_results_are_slowed_down_and_keys_stay_what_they_are(shown):
-    names = sorted(path.name for path in (shown[0] / "slow").glob("*.exr"))
+def test_the_chain_cleans_enlarges_and_slows_down_and_keys_stay_what_they_are(shown):
+    chain = shown[0] / "chain"
+    names = sorted(path.name for path in (chain / "slow").glob("*.exr"))
     assert names == [f"otter.{frame}.exr" for frame in range(1001, 1010)]
+    plate = image_io.read_frame(f"{suite_root()}/samples/otter/otter.1001.exr").parts[0]
+    clean = image_io.read_frame(str(chain / "clean/otter.1001.exr")).parts[0]
+    assert clean.data_window == plate.data_window
+    assert 0 < np.abs(clean.channels["G"].astype(np.float32) - plate.channels["G"]).mean() < 0.05
     for number, source in ((1001, 1001), (1005, 1002), (1009, 1003)):
-        slow = image_io.read_frame(str(shown[0] / f"slow/otter.{number}.exr")).parts[0]
-        key = image_io.read_frame(str(shown[0] / f"frames/otter.{source}.exr")).parts[0]
+        slow = image_io.read_frame(str(chain / f"slow/otter.{number}.exr")).parts[0]
+        key = image_io.read_frame(str(chain / f"large/otter.{source}.exr")).parts[0]
+        assert key.data_window == plate.data_window.scaled(2)
         assert all((slow.channels[name] == channel).all() for name, channel in key.channels.items())
-    between = image_io.read_frame(str(shown[0] / "slow/otter.1003.exr")).parts[0].channels
+    between = image_io.read_frame(str(chain / "slow/otter.1003.exr")).parts[0].channels
     assert np.abs(between["forward.u"].astype(np.float32)).max() > 0.1
     assert set(np.unique(between["object.id"])) <= set(np.unique(key.channels["object.id"]))
 

@@ -177,3 +177,49 @@ def test_a_face_that_is_not_there_cannot_be_chosen(
 ) -> None:
     assert main(["faces", shot(tmp_path), str(tmp_path / "out"), "--model", parser, "--face", "3"]) == 2
     assert "faces of this shot are: 1" in capsys.readouterr().err
+
+
+def test_the_edits_of_several_passes_are_added(tmp_path: Path, parser: str, capsys: pytest.CaptureFixture[str]) -> None:
+    plate, out = shot(tmp_path, np.float32), tmp_path / "out"
+    command = ["faces", plate, str(out), "--frames", "1001"]
+    assert main([*command, "--model", parser, "--size", "96"]) == 0
+    patterns = []
+    for name, channel, first in (("a", "R", 30), ("b", "R", 50), ("c", "G", 40)):
+        crop = read_frame(str(out / "face1.1001.exr"))
+        plane = crop.parts[0].channels[channel].copy()
+        plane[first : first + 16, 40:56] += 0.25
+        if name == "b":
+            plane[60, 50] = np.nan
+        crop.parts[0].channels[channel] = plane
+        write_frame(str(tmp_path / f"{name}.1001.exr"), crop)
+        patterns += ["--put-back", str(tmp_path / f"{name}.%04d.exr")]
+
+    def changed(*options: str) -> np.ndarray:
+        assert main([*command, *options]) == 0
+        before, after = planes(tmp_path / "plate.1001.exr"), planes(out / "put_back.1001.exr")
+        return np.stack([after[name] - before[name] for name in "RGB"], -1)
+
+    together = changed(*patterns)
+    alone = sum(changed(*patterns[index : index + 2]) for index in (0, 2, 4))
+    assert np.abs(together - alone).max() < 1e-5 and np.array_equal(together != 0, alone != 0)
+    write_frame(str(tmp_path / "c.1001.exr"), read_frame(str(tmp_path / "plate.1001.exr")))
+    assert main([*command, *patterns]) == 11
+    assert "at the size at which they were cut" in capsys.readouterr().err
+
+
+def test_a_regions_matte_is_named_by_its_channel(
+    tmp_path: Path, parser: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plate, out = shot(tmp_path), tmp_path / "out"
+    assert main(["faces", plate, str(out), "--model", parser, "--size", "96", "--frames", "1001"]) == 0
+    crop = str(out / "face1.%04d.exr")
+    command = ["run", "equalizer", crop, str(tmp_path / "edited.%04d.exr"), "--matte", crop, "--set", "amount3=-2"]
+    assert main([*command, "--matte-channel", "nose"]) == 0
+    before, after = planes(out / "face1.1001.exr"), planes(tmp_path / "edited.1001.exr")
+    changed = (before["R"] != after["R"]) | (before["G"] != after["G"])
+    assert changed.any() and (before["nose"][changed] > 0).all() and changed[before["nose"] > 0.9].mean() > 0.5
+    assert main([*command, "--matte-channel", "nose", "--channels", "rgb"]) == 0
+    alone = planes(tmp_path / "edited.1001.exr")
+    assert set(alone) == set("RGB") and all(np.array_equal(alone[name], after[name]) for name in "RGB")
+    assert main([*command, "--matte-channel", "beard"]) == 12
+    assert "no channel 'beard'" in capsys.readouterr().err

@@ -113,3 +113,39 @@ def test_what_is_missing_is_named(terminal: Any, faces: Any) -> None:
     faces["last"].setValue(10)
     with pytest.raises(UsageError, match="plate input"):
         faces["track"].execute()
+
+
+def test_an_edited_crop_goes_back_into_the_plate(terminal: Any, faces: Any) -> None:
+    from bipack.imaging.image_io import read_frame, write_frame
+
+    panel = terminal.host("faces_panel")
+    with pytest.raises(UsageError, match="edited crops"):
+        faces["put_back"].execute()
+    faces["crops"].setValue(True)
+    faces["crop_size"].setValue(96)
+    faces["track"].execute()
+    assert panel.wait(faces) == 0
+    faces["read_crops"].execute()
+    folder = Path(panel.FacesNode(faces).folder)
+    for frame in FRAMES:
+        crop = read_frame(str(folder / "out" / f"face1.{frame}.exr"))
+        crop.parts[0].channels["R"] = crop.parts[0].channels["R"] + np.float16(0.5)
+        write_frame(str(folder / f"edited.{frame}.exr"), crop)
+    faces["edited"].setValue(f"{folder}/edited.%04d.exr".replace("\\", "/"))
+    faces["put_back"].execute()
+    assert panel.wait(faces) == 0, (folder / panel.LOG).read_text(encoding="utf-8")
+    reads = [node["file"].value() for node in terminal.nuke.allNodes("Read")]
+    assert sum(name.endswith(("out/face1.%04d.exr", "out/put_back.%04d.exr")) for name in reads) == 2
+    first, last = (
+        read_frame(str(folder / where / f"{name}.1001.exr")).parts[0].channels
+        for where, name in (("plate", "plate"), ("out", "put_back"))
+    )
+    assert (first["R"] != last["R"]).mean() > 0.1 and np.array_equal(first["G"], last["G"])
+
+
+def test_super_res_is_asked_for_only_where_crops_are_written(terminal: Any, faces: Any) -> None:
+    panel = terminal.host("faces_panel")
+    faces["super_res"].setValue(True)
+    assert "--super-res" not in panel.arguments(panel.FacesNode(faces))
+    faces["crops"].setValue(True)
+    assert "--super-res" in panel.arguments(panel.FacesNode(faces))

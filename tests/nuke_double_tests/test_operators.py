@@ -269,6 +269,15 @@ def test_dissolve_and_switch_take_their_input_by_which(nuke: ModuleType, picture
     assert np.array_equal(out(switch), stack(sources[1]))
 
 
+@pytest.mark.parametrize("which", [0.0, 0.25, 1.0])
+def test_dissolve_leaves_other_channels_alone(nuke: ModuleType, picture: Picture, which: float) -> None:
+    sources = [values() for _ in range(2)]
+    dissolve = nuke.nodes.Dissolve(inputs=[picture(source) for source in sources], which=which, channels="alpha")
+    assert np.array_equal(out(dissolve)[..., :3], stack(sources[0])[..., :3])
+    mixed = sources[0]["A"] * (1 - which) + sources[1]["A"] * which
+    assert np.allclose(out(dissolve, "rgba.alpha")[..., 0], mixed, atol=1e-5)
+
+
 def test_premult_and_unpremult(nuke: ModuleType, picture: Picture) -> None:
     source = values()
     source["A"][0, 0] = 0

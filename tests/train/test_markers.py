@@ -1,14 +1,19 @@
-"""Drawn markers: what is shown in training, what is kept for the test, and how finding is counted."""
+"""Drawn markers: what is shown in training, what is kept for the test, how finding is counted; the model of them."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 from bipack.imaging import color
-from bipack_train import covers, marker_model, markers
+from bipack_train import init_weights, marker_drawing, marker_model, markers
+from bipack_train.marker_drawing import mark
 from bipack_train.marker_shapes import HELD_OUT_SHAPES, SHAPES
-from bipack_train.markers import MarkerPool, mark
+from bipack_train.markers import MarkerPool
+from bipack_train.models.inpaint import InpaintNet
+from bipack_train.models.marker import MarkerNet
+from bipack_train.models.paintfix import PaintFix, PaintFixNet
 
 
 def wall(side: int = 128) -> np.ndarray:
@@ -18,9 +23,9 @@ def wall(side: int = 128) -> np.ndarray:
 def test_looks_of_the_test_are_never_trained_on() -> None:
     assert not set(SHAPES) & set(HELD_OUT_SHAPES)
     rng = np.random.default_rng(1)
-    for kind, away in markers._HELD_OUT_INKS.items():
+    for kind, away in marker_drawing._HELD_OUT_INKS.items():
         for _ in range(200):
-            coded = color.encode(markers._any_ink(kind, rng).astype(np.float32))
+            coded = color.encode(marker_drawing._any_ink(kind, rng).astype(np.float32))
             assert np.sqrt(np.square(color.encode(np.array(away, np.float32)) - coded).sum(axis=1)).min() > 0.18
 
 
@@ -37,26 +42,35 @@ def test_a_lamp_may_be_brighter_than_one() -> None:
     assert max(peaks) > 1.2
 
 
-def test_covers_hide_the_picture_and_are_not_to_be_found() -> None:
+def test_marks_stand_out_from_what_they_lie_on() -> None:
+    plate = np.clip(0.5 + np.random.default_rng(0).normal(0, 0.06, (128, 128, 3)), 0, 1).astype(np.float32)
+    texture = float(np.square(plate - plate.mean()).mean())
+    drawn = 0
+    for seed in range(12):
+        marked = mark(plate, np.random.default_rng(seed), 4, ("dot", "square"), stands_out=16.0)
+        drawn += marked.count
+        energy = np.square(marked.before - marked.after).mean(axis=-1)
+        if marked.count:
+            assert np.percentile(energy[energy > 0], 95) > 10 * texture
+    assert drawn >= 12
+
+
+def test_a_tenth_and_more_of_all_crops_has_no_mark() -> None:
     pool = MarkerPool([np.full((200, 200, 3), 128, np.uint8)], 64, 8, seed=2)
     crops = [pool.crop(step, index) for step in range(6) for index in range(8)]
-    hidden = [crop for crop in crops if not crop.marked]
-    assert 4 <= len(hidden) <= 24
-    assert sum(crop.visible.any() for crop in hidden) > len(hidden) / 2  # some wires pass by
+    clean = [crop for crop in crops if not crop.count]
+    assert 3 <= len(clean) <= 20
+    assert all(np.array_equal(crop.before, crop.after) and not crop.matte.any() for crop in clean)
     batch = pool.batch(0)
-    for index in range(8):
-        crop = pool.crop(0, index)
-        assert float(batch.matte[index].max()) == pytest.approx(float(crop.matte.max()))
-        assert float(batch.target[index].max()) == (pytest.approx(float(crop.matte.max())) if crop.marked else 0)
+    assert all(
+        float(batch.matte[index].max()) == pytest.approx(float(pool.crop(0, index).matte.max())) for index in range(8)
+    )
 
 
-def test_a_strip_is_too_long_for_a_marker() -> None:
-    for seed in range(20):
-        strip = covers._strip(256, np.random.default_rng(seed)) > 0.5
-        inside = strip[8:-8, 8:-8]
-        if np.count_nonzero(inside) == np.count_nonzero(strip):
-            rows, columns = np.nonzero(strip)
-            assert np.hypot(np.ptp(rows), np.ptp(columns)) > 55
+def test_a_screen_is_green_or_blue_all_over() -> None:
+    for seed in range(6):
+        shade = markers.screen(64, np.random.default_rng(seed))
+        assert (shade[..., 1:].max(axis=-1) > shade[..., 0]).all()
 
 
 def test_the_same_seed_draws_the_same_crops() -> None:
@@ -74,3 +88,37 @@ def test_recall_counts_marks_that_lost_three_quarters_of_their_energy() -> None:
     assert marker_model.recall(marked, weaker.astype(np.float32))[0] == 0
     weaker = marked.after + 0.4 * (marked.before - marked.after)
     assert marker_model.recall(marked, weaker.astype(np.float32))[0] == total
+
+
+# The model ------------------------------------------------------------------------------------------------------------
+
+
+def marker_net(surer: float = 0.0) -> MarkerNet:
+    torch.manual_seed(3)
+    return MarkerNet(PaintFixNet("small"), InpaintNet((8, 8, 8, 8, 8)), surer).eval()
+
+
+def test_a_fill_does_not_know_what_it_replaces() -> None:
+    net = marker_net()
+    plate = torch.rand(1, 3, 64, 64)
+    with torch.no_grad():
+        net.matte.weight.zero_()
+        net.matte.bias.fill_(-9.0)
+        assert torch.equal(PaintFix(net)(plate)[0], plate)
+        net.matte.bias.fill_(9.0)
+        assert torch.equal(net(plate)[0], net(1.0 - plate)[0])
+
+
+def test_a_surer_model_finds_less() -> None:
+    plate = torch.rand(1, 3, 64, 64)
+    with torch.no_grad():
+        assert torch.allclose(marker_net(2.0)(plate)[1], marker_net()(plate)[1] - 2.0, atol=1e-5)
+
+
+def test_runs_start_from_a_model_that_only_finds() -> None:
+    net = marker_net()
+    weights = {f"net.{name}": value for name, value in net.state_dict().items() if not name.startswith("change")}
+    fitted = init_weights._fitted(weights, "markers", "small", 1)
+    fresh = PaintFixNet("small")
+    fresh.load_state_dict(fitted)
+    assert torch.equal(fresh.stem.weight, net.stem.weight) and fresh.change.weight.any()

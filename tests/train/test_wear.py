@@ -40,6 +40,13 @@ def test_without_any_stage_the_plate_is_the_sharp_picture_shrunk(scale: int) -> 
     assert np.abs(low / 255.0 - color.encode(light.astype(np.float32))).max() < 0.6 / 255
 
 
+@pytest.mark.parametrize("scale", [1, 2])
+def test_a_plate_shrunk_on_display_values_is_the_mean_of_those(scale: int) -> None:
+    low, high = worn(dataclasses.replace(NOTHING, coded=1.0), scale)
+    mean = high.reshape(32, scale, 32, scale, 3).mean(axis=(1, 3))
+    assert np.abs(low / 255.0 - mean).max() < 0.6 / 255
+
+
 @pytest.mark.parametrize("name", sorted(SWITCHES))
 def test_each_stage_has_a_switch_of_its_own(name: str) -> None:
     if name == "film":
@@ -120,6 +127,9 @@ def test_a_field_keeps_its_lines_and_moves_nothing() -> None:
         ({"blur": 1.5}, "blur"),
         ({"kernels": ("sharp",)}, "sharp"),
         ({"codecs": ("av2",)}, "av2"),
+        ({"presets": ("hasty",)}, "hasty"),
+        ({"presets": ()}, "nothing"),
+        ({"coded": -0.1}, "coded"),
         ({"side": 33}, "even"),
     ],
 )

@@ -16,6 +16,7 @@ from bipack.catalog import locate
 from bipack.errors import CorruptInput, UsageError
 from bipack.imaging import color
 from bipack.imaging.frame import Frame, Part
+from bipack.worker import model_check
 from bipack.worker.model_step import ModelStep
 from bipack.worker.step import StepControl, StepInput, knob_values
 from plates import plate
@@ -170,6 +171,7 @@ def test_noise_depends_on_seed_and_frame_and_not_on_tiles(tmp_path: Path) -> Non
     np.testing.assert_array_equal(first, rgb(process(model, plate(), tile="16")[0]))
     assert (first != rgb(process(model, plate(), {"seed": 1})[0])).mean() > 0.5
     assert (first != rgb(process(model, plate(), frame=1002)[0])).mean() > 0.5
+    assert model_check.passes(model_check.check(locate(model)))
 
 
 def _average_of_three() -> Any:

@@ -75,9 +75,8 @@ def run_recipe(path: str, args: argparse.Namespace) -> int:
         rendered = dataclasses.replace(settings.sources[0], items=len(faces) - data.held_out)
         settings = dataclasses.replace(settings, sources=(rendered, *settings.sources[1:]))
     first = len(faces) - data.held_out
-    grounds = scenes.backgrounds(
-        args.data, data.photos, data.drawn, settings.seed, settings.schedule.side, data.exclude
-    )
+    side = max(settings.schedule.side, settings.schedule.crop_side)
+    grounds = scenes.backgrounds(args.data, data.photos, data.drawn, settings.seed, side, data.exclude)
     stage = scenes.Stage(faces.part(0, first), grounds, settings.schedule.side)
     watched = scenes.Stage(faces.part(first, len(faces)), grounds[::7], settings.schedule.side)
     start = getattr(args, "init", None) or ("face_parser" if plates else "none")

@@ -133,7 +133,7 @@ def run(args: argparse.Namespace) -> int:
 
 def run_markers(args: argparse.Namespace, settings: paintfix.PairsRecipe) -> int:
     """Train on drawn markers and publish the model with its scores; returns the exit code. Raises a BipackError."""
-    from bipack_train import marker_model, paintfix_loop, paintfix_run, processes, results
+    from bipack_train import marker_model, paintfix_loop, processes, results
     from bipack_train.grain import measure
     from bipack_train.run_panel import Panel
 
@@ -160,7 +160,7 @@ def run_markers(args: argparse.Namespace, settings: paintfix.PairsRecipe) -> int
         log.info("stopped at step %d; go on with --resume", done.progress.step)
         return 128 + panel.signal
     if first:
-        grain = measure(results.repairs(paintfix_run.averaged(done), shown)) if settings.noise else None
+        grain = measure(results.repairs(marker_model.finished(done)[0], shown)) if settings.noise else None
         folder = os.path.join(out, settings.name)
         card = marker_model.publish(done, args.data, folder, grain, shown, args.recipe)
         panel.say(done, "done", model=folder)

@@ -24,6 +24,9 @@ Bytes = NDArray[np.uint8]
 
 _ENCODERS = {"h264": "libx264", "h265": "libx265", "mpeg2": "mpeg2video"}
 CODECS = tuple(_ENCODERS)
+PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow")
+"""Of H.264 and H.265: how hard the encoder tries."""
+
 RATE = 24
 
 
@@ -42,7 +45,7 @@ class Film:
     """Of `bipack_train.ycc`; MPEG-2 knows 420 and 422."""
 
     preset: str = "veryfast"
-    """Of H.264 and H.265: how hard the encoder tries."""
+    """One of PRESETS."""
 
 
 def through_jpeg(pixels: Bytes, quality: int, chroma: str = "420") -> Bytes:

@@ -53,10 +53,7 @@ class Batch:
     """(N, 3, side, side) encoded."""
 
     matte: Tensor
-    """(N, 1, side, side) 0..1: what is to be mended."""
-
-    target: Tensor | None = None
-    """(N, 1, side, side) 0..1: what is to be found, where that is not the same."""
+    """(N, 1, side, side) 0..1."""
 
 
 class Crops(Protocol):

@@ -16,12 +16,14 @@ from bipack import catalog
 from bipack.errors import MissingInput, ModelRefused, UsageError
 from bipack_train import checkpoint
 from bipack_train.models import networks
+from bipack_train.models.marker import MENDER
 from bipack_train.models.paintfix import PaintFixNet
 
 BASE = "marker_removal"
 """Catalogue name of the model that runs start from when nothing else is said."""
 
 _PREFIX = "net."
+_CHANGE = {"change.weight", "change.bias"}
 
 
 def load(source: str, size: str, frames: int) -> tuple[dict[str, Tensor], str]:
@@ -105,7 +107,11 @@ def _fitted(weights: dict[str, Tensor], label: str, size: str, frames: int) -> d
     """`weights` if they are of this network. Raises ModelRefused."""
     net = networks.build(size, frames)
     wanted = net.state_dict()
-    weights = {name.removeprefix("net."): value for name, value in weights.items() if "adversary." not in name}
+    weights = {name.removeprefix("net."): value for name, value in weights.items()}
+    weights = {name: value for name, value in weights.items() if not name.startswith(("adversary.", f"{MENDER}."))}
+    if set(wanted) - set(weights) == _CHANGE:
+        # A model whose repairs another network makes has found marks only: its change starts afresh.
+        weights |= {name: wanted[name] for name in _CHANGE}
     if set(weights) == set(wanted):
         weights[net.STEM] = _widened(weights[net.STEM], wanted[net.STEM])
         if all(weights[name].shape == value.shape for name, value in wanted.items()):

@@ -195,12 +195,12 @@ def take_step(run: Run, model: nn.Module, batch: Batch) -> Row:
     rate = progress.rate(schedule)
     for group in run.optimizer.param_groups:
         group["lr"] = rate
-    parts = (batch.before, batch.after, batch.matte, batch.matte if batch.target is None else batch.target)
-    before, after, matte, target = (part.to(run.device, non_blocking=True) for part in parts)
+    parts = (batch.before, batch.after, batch.matte)
+    before, after, matte = (part.to(run.device, non_blocking=True) for part in parts)
     fast = fast_type(run.device) if not progress.precise(schedule) else None
     with torch.autocast(run.device.type, torch.bfloat16, enabled=fast is not None):
         fixed, logit = model(before)
-    change_loss, matte_loss = losses(settings.loss, fixed, logit, after, matte, target)
+    change_loss, matte_loss = losses(settings.loss, fixed, logit, after, matte)
     loss = change_loss + matte_loss
     if run.adversary is not None and progress.done(schedule) >= progress.finish_to - settings.adversary.share:
         loss = loss + run.adversary.step(before[:, :3], fixed, after, matte)
@@ -219,12 +219,10 @@ def take_step(run: Run, model: nn.Module, batch: Batch) -> Row:
     return Row(progress.step, progress.seconds, total, change, edge, rate)
 
 
-def losses(
-    weights: paintfix.Loss, fixed: Tensor, logit: Tensor, after: Tensor, matte: Tensor, target: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Weighted losses of the change, measured inside the matte and ungated, and of what was found.
+def losses(weights: paintfix.Loss, fixed: Tensor, logit: Tensor, after: Tensor, matte: Tensor) -> tuple[Tensor, Tensor]:
+    """Weighted losses of the change, measured inside the matte and ungated, and of the matte.
 
-    `fixed`, `after` (N, 3, H, W); `logit`, `matte`, `target` (N, 1, H, W). Errors are divided by the brightest value of
+    `fixed`, `after` (N, 3, H, W); `logit`, `matte` (N, 1, H, W). Errors are divided by the brightest value of
     each crop where that is above 1: one lamp must not outweigh the skin beside it.
     """
     peak = after.amax(dim=(1, 2, 3), keepdim=True).clamp(min=1.0)
@@ -233,7 +231,7 @@ def losses(
     total = weight.sum() * 3.0
     absolute = (error.abs() * weight).sum() / total
     squared = (error.square() * weight).sum() / total
-    cross_entropy = functional.binary_cross_entropy_with_logits(logit, target)
+    cross_entropy = functional.binary_cross_entropy_with_logits(logit, matte)
     return weights.absolute * absolute + weights.squared * squared, weights.matte * cross_entropy
 
 

@@ -52,6 +52,9 @@ class Wear:
     kernels: tuple[str, ...] = KERNELS
     """Kernels of the shrinking, in scene-linear light. One is picked."""
 
+    coded: float = 0.0
+    """Crops that are shrunk on display values instead, as most software does it."""
+
     noise: float = 0.5
     noise_shot: float = 0.006
     """Most variance of shot noise per unit of light, where 1 is white."""
@@ -77,6 +80,9 @@ class Wear:
     """Real film encodes of short clips. A crop gets one encoder at most in a generation: jpeg + film must be <= 1."""
 
     codecs: tuple[str, ...] = codecs.CODECS
+    presets: tuple[str, ...] = ("veryfast",)
+    """Of H.264 and H.265. A slower one predicts better and leaves other traces; one is picked."""
+
     film_quality: tuple[int, int] = (18, 37)
     """crf of H.264 and H.265; MPEG-2 takes its quantiser from the same range, 18 as 2 and every 1.5 as one more."""
 
@@ -86,14 +92,15 @@ class Wear:
 
 def check(wear: Wear, scale: int, path: str) -> None:
     """Raise UsageError for stages that make no sense."""
-    shares = ("clean", "blur", "noise", "bayer", "ringing", "interlace", "chroma", "jpeg", "film", "again")
+    shares = ("clean", "blur", "coded", "noise", "bayer", "ringing", "interlace", "chroma", "jpeg", "film", "again")
     wrong = [name for name in shares if not 0 <= getattr(wear, name) <= 1]
     if wrong or wear.jpeg + wear.film > 1:
         name = wrong[0] if wrong else "jpeg + film"
         raise UsageError(f"Recipe {path}: wear.{name} is no share; allowed are 0 to 1.")
-    unknown = sorted({*wear.kernels} - {*KERNELS}) + sorted({*wear.codecs} - {*codecs.CODECS})
-    if unknown or not wear.kernels or not wear.codecs:
-        known = f"kernels {', '.join(KERNELS)}; codecs {', '.join(codecs.CODECS)}"
+    allowed = {"kernels": KERNELS, "codecs": codecs.CODECS, "presets": codecs.PRESETS}
+    unknown = [name for words, known in allowed.items() for name in getattr(wear, words) if name not in known]
+    if unknown or not all(getattr(wear, words) for words in allowed):
+        known = "; ".join(f"{words} {', '.join(names)}" for words, names in allowed.items())
         raise UsageError(f"Recipe {path}: wear names {', '.join(unknown) or 'nothing'}. Known: {known}.")
     if wear.crops and wear.side % 2:
         raise UsageError(f"Recipe {path}: wear.side is {wear.side}; film encoders need an even number.")
@@ -188,11 +195,12 @@ def wear_clip(
 
 
 def _camera(scale: int, wear: Wear, rng: np.random.Generator) -> Callable[[Pixels], Pixels]:
-    """The stages from light to display code with their settings drawn; noise differs from frame to frame."""
+    """The stages up to the first encoder with their settings drawn; noise differs from frame to frame."""
     happens = {name: rng.random() < getattr(wear, name) for name in ("blur", "noise", "bayer", "ringing")}
     sigma = rng.uniform(*wear.blur_radius, 2) * scale
     angle = float(rng.uniform(0, np.pi))
     kernel = wear.kernels[int(rng.integers(len(wear.kernels)))]
+    on_display = bool(wear.coded) and rng.random() < wear.coded
     # Squared, so that low noise is met more often than heavy.
     shot, read = wear.noise_shot * rng.random() ** 2, wear.noise_read * rng.random() ** 2
     halo = _halo(rng) if happens["ringing"] else None
@@ -200,13 +208,13 @@ def _camera(scale: int, wear: Wear, rng: np.random.Generator) -> Callable[[Pixel
     chroma = str(rng.choice(("420", "422"))) if rng.random() < wear.chroma else "444"
 
     def take(sharp: Pixels) -> Pixels:
-        light = color.decode(sharp)
+        coded = sharp
         if happens["blur"]:
-            light = blur(light, sigma, angle)
-        light = shrink(light, scale, kernel)
+            coded = color.encode(blur(color.decode(coded), sigma, angle))
+        coded = shrink(coded, scale, kernel) if on_display else shrink_light(coded, scale, kernel)
         if happens["noise"]:
-            light = add_noise(light, shot, read, happens["bayer"], rng)
-        coded = color.encode(np.clip(light, 0, 1))
+            coded = color.encode(add_noise(color.decode(coded), shot, read, happens["bayer"], rng))
+        coded = np.clip(coded, 0, 1)
         if halo is not None:
             coded = halo(coded)
         if field is not None:
@@ -226,7 +234,9 @@ def _pick_encoder(wear: Wear, rng: np.random.Generator) -> codecs.Film | tuple[i
         quality = int(rng.integers(wear.film_quality[0], wear.film_quality[1] + 1))
         if codec == "mpeg2":
             quality = 2 + round(max(0, quality - 18) / 1.5)
-        return codecs.Film(codec, quality, group=int(rng.choice((3, 6, 12))))
+        group = int(rng.choice((3, 6, 12)))
+        preset = wear.presets[int(rng.integers(len(wear.presets))) if len(wear.presets) > 1 else 0]
+        return codecs.Film(codec, quality, group, preset=preset)
     if drawn < wear.film + wear.jpeg:
         quality = int(rng.integers(wear.jpeg_quality[0], wear.jpeg_quality[1] + 1))
         return quality, str(rng.choice(("420", "420", "422", "444")))
@@ -254,14 +264,19 @@ def blur(light: Pixels, sigma: NDArray[np.float64], angle: float) -> Pixels:
     return _filtered(light, kernel / kernel.sum())
 
 
-def shrink(light: Pixels, scale: int, kernel: str) -> Pixels:
-    """Light at 1/scale of its size, sides being multiples."""
-    height, width = (side // scale for side in light.shape[:2])
+def shrink(pixels: Pixels, scale: int, kernel: str) -> Pixels:
+    """Pixels at 1/scale of their size, sides being multiples."""
+    height, width = (side // scale for side in pixels.shape[:2])
     if scale == 1:
-        return light
+        return pixels
     if kernel == "box":
-        return np.asarray(cv2.resize(light, (width, height), interpolation=cv2.INTER_AREA), np.float32)
-    return resample.resize(light, width, height, kernel=kernel)
+        return np.asarray(cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA), np.float32)
+    return resample.resize(pixels, width, height, kernel=kernel)
+
+
+def shrink_light(coded: Pixels, scale: int, kernel: str) -> Pixels:
+    """As `shrink`, in scene-linear light."""
+    return coded if scale == 1 else color.encode(shrink(color.decode(coded), scale, kernel))
 
 
 def add_noise(light: Pixels, shot: float, read: float, bayer: bool, rng: np.random.Generator) -> Pixels:

@@ -1,8 +1,8 @@
 """`bipack demo`: the main job on the shipped sample frames, ending in a picture to look at.
 
-The frames go through the same path as `bipack run`, the first of the results through slow motion as well; then one is
-shown as it was, enlarged by the usual bicubic kernel, and as the model made it, with what came along beside the
-picture.
+The frames go through the same path as `bipack run`; then one is shown as it was, enlarged by the usual bicubic kernel,
+and as the model made it, with what came along beside the picture. The first frames also go through the whole chain for
+archive footage: artefacts removed, enlarged, slowed down.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from bipack.imaging.frame import Frame
 
 MODEL = "superres_x2"
+CLEANER = "deartifact"
 SAMPLES = os.path.join("samples", "otter", "otter.%04d.exr")
 SHEET = "contact_sheet.png"
 CROP = (77, 36, 114, 76)
@@ -29,8 +30,8 @@ CROP = (77, 36, 114, 76)
 
 ZOOM = 3
 SLOW_FACTOR = 4
-SLOW_FRAMES = 3
-"""Frames of the result that are slowed down as well: enough to see, and a matter of seconds."""
+CHAIN_FRAMES = 3
+"""Frames that go through the chain: enough to see, and a matter of seconds."""
 
 
 def add_parser(subparsers: _SubParsersAction[Any]) -> None:
@@ -38,8 +39,8 @@ def add_parser(subparsers: _SubParsersAction[Any]) -> None:
     parser = subparsers.add_parser(
         "demo",
         help="super-res and slow motion on the shipped sample frames, ending in a picture to look at",
-        description="Super-res on the shipped sample frames, slow motion on the first of the results, and a contact "
-        "sheet: before, bicubic, result.",
+        description="Super-res on the shipped sample frames; the chain of artefact removal, super-res and slow motion "
+        "on the first of them; and a contact sheet: before, bicubic, result.",
     )
     parser.add_argument("outdir", metavar="OUTDIR", help="folder for the frames and the contact sheet")
     parser.add_argument("--model", default=MODEL, help=f"a super-res model (default {MODEL})")
@@ -48,29 +49,12 @@ def add_parser(subparsers: _SubParsersAction[Any]) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Cook the sample frames and write the sheet; its path is the last line. Returns 0."""
-    from bipack.cli import run as cooking
     from bipack.imaging import contact_sheet
 
     source = FramePath.parse(os.path.join(settings.suite_root(), SAMPLES))
     frames = _frames(source)
-    result = FramePath.parse(os.path.join(os.path.abspath(args.outdir), "frames", "otter.%04d.exr"))
-    print(f"{args.model} on {len(frames)} frames of {source.text}")
-    started = time.monotonic()
-    done = cooking.cook(
-        messages.Render(
-            job="demo",
-            model=args.model,
-            input=source.text,
-            output=result.text,
-            frames=frames,
-            device=settings.get("device", args.device),
-            tile=settings.get("tile"),
-        ),
-        _report,
-    )
-    seconds = time.monotonic() - started
-    print(f"{done.done} frames in {seconds:.1f} s: {result.text}")
-    _slow_down(result, frames, args)
+    result = _cooked(args, args.model, source, "frames", frames)
+    _chain(args, source, frames[:CHAIN_FRAMES])
     middle = frames[len(frames) // 2]
     sheet = os.path.join(os.path.abspath(args.outdir), SHEET)
     contact_sheet.write(sheet, picture(source.path(middle), result.path(middle), args.model, middle))
@@ -78,29 +62,38 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _slow_down(result: FramePath, frames: Sequence[int], args: argparse.Namespace) -> None:
-    """The second step of the chain: new frames between the first enlarged ones."""
+def _chain(args: argparse.Namespace, source: FramePath, frames: Sequence[int]) -> None:
+    """Artefacts removed, enlarged, slowed down: as gizmos/examples/archive_clip.nk does it."""
+    clean = _cooked(args, CLEANER, source, os.path.join("chain", "clean"), frames)
+    large = _cooked(args, args.model, clean, os.path.join("chain", "large"), frames)
+    chosen: Dict[str, Any] = {"factor": SLOW_FACTOR, "vectors": True}
+    ends = frames[0], frames[-1]
+    slow = tuple(retime.of(chosen, *ends).frames)
+    _cooked(args, slowmo_knobs.NAME, large, os.path.join("chain", "slow"), slow, source=ends, settings=chosen)
+
+
+def _cooked(
+    args: argparse.Namespace, model: str, plate: FramePath, folder: str, frames: Sequence[int], **fields: Any
+) -> FramePath:
+    """`plate` through `model` as `bipack run` does it; where the results are."""
     from bipack.cli import run as cooking
 
-    source = (frames[0], frames[min(SLOW_FRAMES, len(frames)) - 1])
-    chosen: Dict[str, Any] = {"factor": SLOW_FACTOR, "vectors": True}
-    slow = FramePath.parse(os.path.join(os.path.abspath(args.outdir), "slow", "otter.%04d.exr"))
-    print(f"slow motion, {SLOW_FACTOR} times, on frames {source[0]}-{source[1]} of that")
+    result = FramePath.parse(os.path.join(os.path.abspath(args.outdir), folder, "otter.%04d.exr"))
+    print(f"{model}, {len(frames)} frames, from {plate.text}")
     started = time.monotonic()
-    done = cooking.cook(
-        messages.Render(
-            job="demo",
-            model=slowmo_knobs.NAME,
-            input=result.text,
-            output=slow.text,
-            frames=tuple(retime.of(chosen, *source).frames),
-            source=source,
-            settings=chosen,
-            device=settings.get("device", args.device),
-        ),
-        _report,
+    request = messages.Render(
+        "demo",
+        model,
+        plate.text,
+        result.text,
+        tuple(frames),
+        device=settings.get("device", args.device),
+        tile=settings.get("tile"),
+        **fields,
     )
-    print(f"{done.done} frames in {time.monotonic() - started:.1f} s: {slow.text}")
+    done = cooking.cook(request, _report)
+    print(f"{done.done} frames in {time.monotonic() - started:.1f} s: {result.text}")
+    return result
 
 
 def _frames(source: FramePath) -> tuple[int, ...]:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import argparse
 import os
 import threading
-from typing import TYPE_CHECKING, Any, List, Optional, Sequence, Tuple
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any, ContextManager, List, Optional, Sequence, Tuple
 
 from bipack import messages, settings
 from bipack.cli.reports import JsonReport, Report, TextReport
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from bipack.imaging.faces.track import Track
     from bipack.imaging.faces.track_file import TrackFile
+    from bipack.worker.faces.enlarge import FaceSuperRes
     from bipack.worker.faces.parser import Parser
     from bipack.worker.step import Step
 
@@ -54,9 +56,22 @@ def add_parser(subparsers: _SubParsersAction[Any]) -> None:
     )
     parser.add_argument("--feather", type=float, default=0.0, help="soften mattes, in pixels of a 1024 crop")
     parser.add_argument("--steady", type=int, default=1, help="frames on each side that steady the mattes (default 1)")
-    parser.add_argument("--no-crops", action="store_true", help="mattes and track only")
-    parser.add_argument("--track-only", action="store_true", help="track.json and track.nk only")
-    parser.add_argument("--put-back", metavar="PATTERN", help="put these edited crops back into the plate")
+    less = parser.add_mutually_exclusive_group()
+    less.add_argument("--no-crops", action="store_true", help="mattes and track only")
+    less.add_argument("--crops-only", action="store_true", help="crops (with their mattes) and track only")
+    less.add_argument("--track-only", action="store_true", help="track.json and track.nk only")
+    parser.add_argument(
+        "--super-res", metavar="MODEL", nargs="?", const="auto", help="bring faces that are small in the plate to "
+        "--size by a super-res model (default: superres_x2 or superres_x4, as the face needs)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--put-back", metavar="PATTERN", action="append", help="put these edited crops back into the plate; given more "
+        "than once, the changes of all of them",
+    )  # fmt: skip
+    parser.add_argument(
+        "--before", metavar="PATTERN", help="with it: the crops before the edit (default: those in OUTDIR, else cut "
+        "again)",
+    )  # fmt: skip
     parser.add_argument("--model", default="face_parser", help="the parser (default face_parser)")
     parser.add_argument("--layer", default="rgba", help="layer of the plate to look at (default rgba)")
     parser.add_argument("--device", help="auto, cpu, cuda or cuda:N (default: the setting, else auto)")
@@ -101,12 +116,26 @@ class _Job:
             if args.track_only:
                 return
             shape = {"grow": args.grow, "feather": args.feather}
-            self.sequence(RegionsStep(parser, tracks, args.steady), "regions", self.frames, shape, cancel)
+            if not args.crops_only:
+                self.sequence(RegionsStep(parser, tracks, args.steady), "regions", self.frames, shape, cancel)
             for track in () if args.no_crops else tracks:
                 here = tuple(frame for frame in self.frames if frame in track.places)
-                step = CropStep(parser, track, args.size, args.steady)
-                if here:
+                if not here:
+                    continue
+                with self.enlarging(track) as larger:
+                    step = CropStep(parser, track, args.size, args.steady, larger)
                     self.sequence(step, f"face{track.number}", here, shape, cancel)
+
+    def enlarging(self, track: Track) -> ContextManager[Optional[FaceSuperRes]]:
+        """The super-res model that --super-res asks for."""
+        if not self.args.super_res:
+            return nullcontext()
+        from bipack.worker.faces.enlarge import AUTO, FaceSuperRes, model_for
+
+        args = self.args
+        name = model_for([track], args.size) if args.super_res == AUTO else args.super_res
+        gpu = args.require_gpu or settings.get_flag("require_gpu")
+        return FaceSuperRes(name, settings.get("device", args.device), gpu)
 
     def put_back(self, cancel: threading.Event) -> None:
         """Edited crops into the plate."""
@@ -118,14 +147,40 @@ class _Job:
         chosen = self.chosen(tracks)
         if len(chosen) != 1:
             raise UsageError(f"The track {path} has {len(chosen)} faces. Say with --face whose crops are put back.")
-        crops = FramePath.parse(args.put_back)
-        missing = [
-            frame for frame in self.frames if frame in chosen[0].places and not os.path.isfile(crops.path(frame))
-        ]
-        if missing:
-            raise MissingInput(f"Crops {format_frames(missing)} of {args.put_back} are missing.")
+        here = [frame for frame in self.frames if frame in chosen[0].places]
+        for pattern in args.put_back:
+            crops = FramePath.parse(pattern)
+            missing = [frame for frame in here if not os.path.isfile(crops.path(frame))]
+            if missing:
+                raise MissingInput(f"Crops {format_frames(missing)} of {pattern} are missing.")
         suffix = self.plate.suffix if self.plate.is_sequence else os.path.splitext(self.plate.prefix)[1]
-        self.sequence(PutBackStep(chosen[0]), "put_back", self.frames, {"crop": args.put_back}, cancel, suffix)
+        knobs = {f"crop{index + 1}": pattern for index, pattern in enumerate(args.put_back)}
+        knobs["before"] = args.before or self.earlier_crops(chosen[0], here)
+        step = PutBackStep(chosen[0], len(args.put_back))
+        self.sequence(step, "put_back", self.frames, knobs, cancel, suffix)
+
+    def earlier_crops(self, track: Track, frames: Sequence[int]) -> str:
+        """Pattern of the crops in OUTDIR, if they are there and are not the edited ones; else empty: cut them again.
+
+        Raises UsageError where the edited ones lie in the place of crops that a super-res model made.
+        """
+        from bipack.imaging.image_io import read_frame
+        from bipack.worker.faces.enlarge import ATTRIBUTE
+
+        pattern = os.path.join(self.args.outdir, f"face{track.number}{self.number()}.exr")
+        files = [FramePath.parse(pattern).path(frame) for frame in frames]
+        if not files or not all(os.path.isfile(path) for path in files):
+            return ""
+        edited = [os.path.abspath(FramePath.parse(one).path(frames[0])) for one in self.args.put_back]
+        if os.path.abspath(files[0]) not in edited:
+            return pattern
+        model = read_frame(files[0]).parts[0].attributes.get(ATTRIBUTE)
+        if model:
+            raise UsageError(
+                f"{pattern} are the crops that {model} made, so nothing tells what was edited. Write the edited crops "
+                "beside them, or name with --before the crops before the edit."
+            )
+        return ""
 
     # -- the track -------------------------------------------------------------------------------------------------
 

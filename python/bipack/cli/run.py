@@ -39,10 +39,17 @@ def add_parser(subparsers: _SubParsersAction[Any]) -> None:
         help="slow motion: frames of the result to cook, for farm chunks; default: all that --frames gives",
     )
     parser.add_argument("--matte", metavar="PATTERN", help="matte; the result is kept where it is above 0")
+    parser.add_argument(
+        "--matte-channel", metavar="NAME", help="channel that is the matte (default: alpha, the only one, or R)"
+    )
     parser.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], help="a knob of the model or tool")
     parser.add_argument("--face-track", metavar="FILE", help="super-res: enlarge until this face is --face-width wide")
     parser.add_argument("--face-width", metavar="PIXELS", type=int, default=1024, help="with it (default 1024)")
     parser.add_argument("--layer", default="rgba", help="layer of the plate to work on (default rgba)")
+    parser.add_argument(
+        "--channels", choices=("all", "rgba", "rgb"), default="all", help="what to write of the plate's channels "
+        "(default all)",
+    )  # fmt: skip
     parser.add_argument("--device", help="auto, cpu, cuda or cuda:N (default: the setting, else auto)")
     parser.add_argument("--require-gpu", action="store_true", help="stop with exit code 13 rather than use the CPU")
     parser.add_argument("--tile", help="auto or a size in plate pixels")
@@ -79,6 +86,8 @@ def make_request(args: argparse.Namespace) -> messages.Render:
         frames=frames,
         source=source,
         matte=args.matte,
+        matte_channel=args.matte_channel,
+        channels=args.channels,
         settings=chosen,
         layer=args.layer,
         device=settings.get("device", args.device),

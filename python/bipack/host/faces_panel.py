@@ -27,6 +27,9 @@ LOG = "faces.log"
 LAYER = "other"
 """Layer in which Nuke puts channels that have none in the file."""
 
+PUTTING_BACK = "putting back"
+"""Status while edited crops go back into the plate."""
+
 _LOOK_SECONDS = 1.0
 _running: Dict[str, subprocess.Popen[bytes]] = {}
 """Processes that this session started, by folder."""
@@ -78,7 +81,15 @@ def track(node: FacesNode) -> None:
     if is_running(node.folder):
         raise UsageError("This node's faces are being tracked. Stop it first, or wait for it.")
     write_plate(node)
-    _start(node)
+    _start(node, arguments(node), "tracking")
+
+
+@button(FacesNode)
+def put_back(node: FacesNode) -> None:
+    """Put the edited crops back into the plate that was tracked, in the background; a Read shows the result."""
+    if is_running(node.folder):
+        raise UsageError("This node's faces are being worked on. Stop it first, or wait for it.")
+    _start(node, put_back_arguments(node), PUTTING_BACK)
 
 
 @button(FacesNode)
@@ -109,10 +120,20 @@ def paste_track(node: FacesNode) -> None:
 @button(FacesNode)
 def make_read(node: FacesNode) -> None:
     """A Read of all region mattes beside the node, for roto, Shuffles and further nodes."""
-    pattern, frames = _mattes(node)
+    _read_beside(node, "regions", 120)
+
+
+@button(FacesNode)
+def read_crops(node: FacesNode) -> None:
+    """A Read of the stabilised crop of the chosen face, for edits and models."""
+    _read_beside(node, f"face{max(1, int(node.group['face'].value()))}", 240)
+
+
+def _read_beside(node: FacesNode, what: str, right: int) -> None:
+    pattern, frames = _cooked(node, what)
     read = nuke.nodes.Read()
     exr.show(read, pattern, frames[0], frames[-1])
-    read.setXYpos(int(node.group.xpos()) + 120, int(node.group.ypos()))
+    read.setXYpos(int(node.group.xpos()) + right, int(node.group.ypos()))
 
 
 # -- writing and running ---------------------------------------------------------------------------------------------
@@ -155,16 +176,29 @@ def arguments(node: FacesNode) -> List[str]:
         found += ["--face", str(int(group["face"].value()))]
     if not group["crops"].value():
         found.append("--no-crops")
+    elif group["super_res"].value():
+        found.append("--super-res")
     return found
 
 
-def _start(node: FacesNode) -> None:
+def put_back_arguments(node: FacesNode) -> List[str]:
+    """What `bipack` is told to put the edited crops back. Raises UsageError, MissingInput."""
+    edited = node.text("edited")
+    if not edited:
+        raise UsageError("Name the edited crops in 'edited crops' first.")
+    if not os.path.isfile(os.path.join(node.folder, "out", "track.json")):
+        raise MissingInput("There is no track yet. Press Track and cut.")
+    found = ["faces", f"{node.folder}/plate/plate.%04d.exr", f"{node.folder}/out", "--put-back", edited]
+    return [*found, "--face", str(max(1, int(node.group["face"].value())))]
+
+
+def _start(node: FacesNode, arguments: List[str], word: str) -> None:
     log_path = os.path.join(node.folder, LOG)
     if os.path.exists(log_path):
         os.unlink(log_path)
-    process = launcher.in_background(launcher.bipack_command(arguments(node)), log_path)
+    process = launcher.in_background(launcher.bipack_command(arguments), log_path)
     _running[node.folder] = process
-    node.say("tracking")
+    node.say(word)
     if nuke.GUI:
         threading.Thread(
             target=_watch, args=(node.group.fullName(), node.folder, process), name="bipack-faces", daemon=True
@@ -207,13 +241,22 @@ def ended(name: str, folder: str, code: int) -> None:
     if group is None:
         return
     node = FacesNode(group)
-    if code == 0:
+    if code == 0 and "--put-back" in _command(folder):
+        _read_beside(node, "put_back", 360)
+        node.say("the edited crops are back in the plate")
+    elif code == 0:
         show(node)
         node.say(faces_said(folder))
     elif code in (130, 143, -15):
         node.say("stopped; finished frames stay")
     else:
         node.say(last_words(folder) or f"bipack faces ended with {code}")
+
+
+def _command(folder: str) -> List[str]:
+    """What the process of `folder` was told."""
+    process = _running.get(folder)
+    return [str(word) for word in process.args] if process is not None and isinstance(process.args, list) else []
 
 
 def last_words(folder: str) -> str:
@@ -241,7 +284,7 @@ def _log(folder: str) -> List[str]:
 
 def show(node: FacesNode) -> None:
     """Let the node's Read show the mattes on disk. Raises MissingInput where there are none."""
-    pattern, frames = _mattes(node)
+    pattern, frames = _cooked(node, "regions")
     exr.show(node.group.node("Mattes"), pattern, frames[0], frames[-1])
     with no_undo():
         node.group["cooked"].setValue(True)
@@ -265,11 +308,12 @@ def choose(node: FacesNode) -> None:
         node.group.node("PickRegion")["from0"].setValue(channel)
 
 
-def _mattes(node: FacesNode) -> Any:
+def _cooked(node: FacesNode, what: str) -> Any:
     from bipack.frames import FramePath
 
-    pattern = f"{node.folder}/out/regions.%04d.exr"
+    pattern = f"{node.folder}/out/{what}.%04d.exr"
     frames = FramePath.parse(pattern).existing()
     if not frames:
-        raise MissingInput(f"There is no matte in {node.folder}/out. Press Track and cut.")
+        thing = "matte" if what == "regions" else f"{what}.%04d.exr"
+        raise MissingInput(f"There is no {thing} in {node.folder}/out. Press Track and cut.")
     return pattern, frames

@@ -81,6 +81,27 @@ def take_matte(frame: Frame) -> Pixels:
     raise ModelRefused(f"No matte in {_source(frame)}: it has {found}. A matte is an alpha, one channel, or R.")
 
 
+def matte_channel(frame: Frame, channel: str) -> Frame:
+    """`frame` with `channel` alone, such as a region's matte in a crop of a face. Raises ModelRefused without it."""
+    for part in frame.parts:
+        if channel in part.channels:
+            return replace(frame, parts=[replace(part, channels={channel: part.channels[channel]})])
+    found = ", ".join(name for part in frame.parts for name in part.channels)
+    raise ModelRefused(f"The matte {_source(frame)} has no channel {channel!r}; it has {found}.")
+
+
+def only_channels(frame: Frame, channels: str) -> Frame:
+    """`frame` with its R, G, B (and A, for rgba) alone, or as it is for all. Raises ModelRefused where none is left."""
+    if channels == "all":
+        return frame
+    wanted = [name.upper() for name in channels]
+    kept = [{name: part.channels[name] for name in part.channels if name in wanted} for part in frame.parts]
+    parts = [replace(part, channels=found) for part, found in zip(frame.parts, kept) if found]
+    if not parts:
+        raise ModelRefused(f"{_source(frame)} has no {', '.join(wanted)}. Write all of its channels.")
+    return replace(frame, parts=parts)
+
+
 def put(frame: Frame, plate: Plate, result: Pixels, scale: int = 1, keep: Optional[NDArray[np.bool_]] = None) -> Frame:
     """A new frame with `result` in place of the plate's channels.
 

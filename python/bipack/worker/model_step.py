@@ -7,7 +7,7 @@ input bit for bit the plate's own values stay: an identity model, or a gated one
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from bipack.errors import CorruptInput, ModelRefused
 from bipack.imaging import color, nonfinite, resample
 from bipack.imaging.frame import Frame, Part, Pixels
 from bipack.imaging.plate import Plate, take, take_matte, take_or_grey
-from bipack.worker import enlarge, enlarge_alpha, tiled
+from bipack.worker import enlarge, enlarge_alpha, matte_window, tiled
 from bipack.worker.session import Session, open_session
 from bipack.worker.step import StepControl, StepInput
 
@@ -68,15 +68,21 @@ class ModelStep:
         size = enlarge.wanted_size(self.card, given, given.frames[0].parts[picture.plate.part].display_window)
         if line := enlarge.larger_model(self.card, size):
             control.notice(line)
-        blend = _Blend(picture, given, scale, matte_is_input=any(port.role == "matte" for port in self.card.inputs))
+        matte_is_input = any(port.role == "matte" for port in self.card.inputs)
+        blend = _Blend(picture, given, scale, matte_is_input)
         bad = 0
 
         def finish(window: Window, block: Pixels) -> Pixels:
             return picture.restored(window, blend.apply(window, block), scale)
 
         target = enlarge.target(self.card, given, picture.plate, picture.clean, size, finish, control)
-        pieces = tiled.iterate(self._session, picture.feeds, height, width, given.tile, control.cancel)
-        for region, piece in pieces:
+        whole: matte_window.Window | None = (slice(0, height), slice(0, width))
+        geometry = self._session.facts.geometry
+        if picture.matte is not None and matte_window.allowed(self.card.kind, matte_is_input, geometry):
+            whole = matte_window.window(picture.matte, geometry)
+            for window in matte_window.around(whole, height, width):
+                target.store(window, picture.clean[window].copy())
+        for region, piece in self._pieces(picture, whole, given.tile, control):
             window = region.rows, region.columns
             block = picture.linear(window, piece, scale)
             bad += int(np.count_nonzero(~np.isfinite(block)))
@@ -93,6 +99,23 @@ class ModelStep:
         return enlarge_alpha.enlarge(
             target.finish(), given, picture.plate, self.card, self._session, picture.feeds, size, control
         )
+
+    def _pieces(
+        self, picture: Picture, part: matte_window.Window | None, tile: str, control: StepControl
+    ) -> Iterator[tuple[tiled.Region, Pixels]]:
+        """The model's result on a part of the plate, in places of the whole result."""
+        if part is None:
+            return
+
+        def feeds(rows: slice, columns: slice) -> dict[str, Pixels]:
+            return picture.feeds(*matte_window.moved((rows, columns), part))
+
+        height, width = (side.stop - side.start for side in part)
+        for region, piece in tiled.iterate(self._session, feeds, height, width, tile, control.cancel):
+            if part[0].start or part[1].start:
+                rows, columns = matte_window.moved((region.rows, region.columns), part)
+                region = tiled.Region(rows, columns, region.fraction)
+            yield region, piece
 
     def close(self) -> None:
         """Give the model's memory back."""
@@ -129,8 +152,10 @@ class Picture:
             if offset:
                 neighbour = self._neighbour(frame, given, main.channels, offset)
                 self._seen[offset] = self._encode(neighbour, in_place=True)
+        self.matte = aligned_matte(given, self.plate) if given.matte is not None else None
+        all_on = np.ones(self.plate.pixels.shape[:2], np.float32) if self.matte is None else self.matte
         self._planes = {
-            port.name: aligned_matte(given, self.plate) if port.role == "matte" else _noise(given, self.plate)
+            port.name: all_on if port.role == "matte" else _noise(given, self.plate)
             for port in card.inputs
             if port.role in ("matte", "noise")
         }
@@ -201,8 +226,8 @@ class _Blend:
         self._mix = np.float32(given.knobs.get("mix", 1.0))
         self._matte: Pixels | None = None
         self._base: Pixels | None = None
-        if given.matte is not None and not matte_is_input:
-            self._matte = aligned_matte(given, picture.plate)
+        if not matte_is_input:
+            self._matte = picture.matte
         if self._matte is not None or self._mix != 1.0:
             height, width = picture.plate.pixels.shape[:2]
             # The held-out picture: a NaN of the plate must not spread into its neighbours here either.

@@ -53,7 +53,7 @@ def process(step: ModelStep, frames: Mapping[int, Frame], matte: Frame | None = 
     """One run of the artists' path on frames in memory, by offset."""
     knobs = knob_values(step.knobs, {}, 0, step.name)
     control = StepControl(progress=lambda fraction: None, notice=lambda text: None, cancel=threading.Event())
-    return step.process(StepInput(FRAME, frames, matte, knobs), control)
+    return step.process(StepInput(FRAME, frames, matte, knobs=knobs), control)
 
 
 def largest_difference(step: ModelStep, found: Frame, expected: Frame) -> float:

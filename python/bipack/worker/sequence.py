@@ -22,6 +22,7 @@ from bipack import __version__, messages
 from bipack.errors import BipackError, Cancelled
 from bipack.imaging.frame import Frame
 from bipack.imaging.image_io import read_frame, write_frame
+from bipack.imaging.plate import matte_channel, only_channels
 from bipack.worker import disk_room, frame_key
 from bipack.worker.plan import Task, plan_tasks
 from bipack.worker.step import HasSides, Retimes, SeesShot, Step, StepControl, StepInput, knob_values
@@ -152,7 +153,10 @@ class _Run:
             of_offset[offset] += " black"
         matte = None
         if task.matte is not None:
-            matte, pixels = self._read(task.matte)
+            # A crop of a face holds its own mattes: a file that was read just now is not read again.
+            same = next((offset for offset, path in task.inputs.items() if path == task.matte), None)
+            known = None if same is None or same in task.black else (frames[same], of_offset[same])
+            matte, pixels = self._matte(*(known or self._read(task.matte)))
             hashes.append("matte " + pixels)
         knobs = knob_values(self.step.knobs, self.request.settings, task.index, self.step.name)
         sides = {}
@@ -162,12 +166,14 @@ class _Run:
                 hashes.append(f"{name} {pixels}")
         mattes = {}
         for offset, path in task.mattes.items():
-            mattes[offset], pixels = self._read(path)
+            mattes[offset], pixels = self._matte(*self._read(path))
             hashes.append(f"matte {offset} {pixels}")
         key_knobs: Mapping[str, Any] = knobs
         if isinstance(self.step, Retimes) and task.moment is not None:
             hashes.append(task.moment.fact)
             key_knobs = self.step.key_knobs(knobs)
+        if self.request.channels != "all":
+            hashes.append("channels " + self.request.channels)
         key = frame_key.frame_key(self.step.identity, key_knobs, self.request.layer, hashes)
         if self.request.existing == "resume" and frame_key.is_finished(task.output, key):
             return None
@@ -184,6 +190,13 @@ class _Run:
             task.moment,
         )
         return _Loaded(task, given, key, began)
+
+    def _matte(self, frame: Frame, pixels: str) -> tuple[Frame, str]:
+        """Of a file with its hash the channel that is the matte."""
+        channel = self.request.matte_channel
+        if not channel:
+            return frame, pixels
+        return matte_channel(frame, channel), f"{channel} {pixels}"
 
     def _read(self, path: str) -> tuple[Frame, str]:
         """A frame with its pixel hash; as many as a step's window needs are kept for its next frames."""
@@ -210,7 +223,7 @@ class _Run:
             began = time.monotonic()
             control = StepControl(self._progress_of(item.task.frame), self._notice_of(item.task.frame), self.cancel)
             try:
-                frame = self.step.process(item.given, control)
+                frame = only_channels(self.step.process(item.given, control), self.request.channels)
             except BipackError as error:
                 raise _about_frame(error, item.task.frame) from error
             self.seconds["process"] += time.monotonic() - began

@@ -116,3 +116,24 @@ def test_a_crop_of_a_part_is_that_of_the_whole_picture() -> None:
     square = Square(150.3, 99.1, 90, 20)
     whole = crop._sampled(crop._kept_from_aliasing(pixels, 90 / 40), square.matrix(40), (0, 40), (0, 40), "hold")
     assert np.abs(crop.cut(pixels, square, 40) - whole).max() < 1e-4
+
+
+@pytest.mark.parametrize("size", [64, 200])
+def test_only_the_part_that_an_edit_reaches_is_sampled(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    picture = np.random.default_rng(5).normal(0.5, 1, (110, 160, 3)).astype(np.float32)
+    square = Square(70.3, 52.8, 97.3, 11.0)
+    before = crop.cut(picture, square, size)
+    after = before.copy()
+    after[size // 2 : size // 2 + 3, size // 3 : size // 3 + 2] += 2.0
+    part = crop.put_back(picture, square, before, after)
+    monkeypatch.setattr(crop, "_touched", lambda edit, square, height, width: crop._covered(square, height, width))
+    assert np.array_equal(part, crop.put_back(picture, square, before, after))
+    assert 0 < (part != picture).sum() < 0.05 * picture.size
+
+
+def test_any_number_of_channels_is_cut_alike_at_the_edges_too() -> None:
+    picture = np.random.default_rng(6).normal(0.5, 1, (40, 50, 7)).astype(np.float32)
+    square = Square(44.2, 3.1, 30.7, -20.0)
+    whole = crop.cut(picture, square, 33)
+    for first, last in ((0, 3), (3, 4), (4, 7)):
+        assert np.array_equal(whole[..., first:last], crop.cut(picture[..., first:last], square, 33))

@@ -32,16 +32,18 @@ def stage() -> scenes.Stage:
 
 
 def settings(steps: int) -> ParserRecipe:
-    schedule = Schedule(steps=steps, batch=4, side=64, learning_rate=2e-2, warm_up=2, ema=0.8)
+    schedule = Schedule(
+        steps=steps, batch=4, side=64, crop_batch=4, crop_side=64, learning_rate=2e-2, warm_up=2, ema=0.8
+    )
     return ParserRecipe("tiny", "Tiny", "0.1", "A test.", data=Data(), schedule=schedule, log_every=10)
 
 
 def test_training_learns_to_tell_regions_apart(stage: scenes.Stage, tmp_path: Path) -> None:
     recipe = settings(40)
     fresh = parser.start_run(recipe, torch.device("cpu"))
-    before = parser.validate(parser.averaged(fresh), stage, 1, torch.device("cpu"), 12)
+    before = parser.validate(parser.averaged(fresh), stage, 1, torch.device("cpu"), 64, 12)
     trained = parser.train(recipe, stage, stage, str(tmp_path), device="cpu")
-    after = parser.validate(parser.averaged(trained), stage, 1, torch.device("cpu"), 12)
+    after = parser.validate(parser.averaged(trained), stage, 1, torch.device("cpu"), 64, 12)
     assert np.mean(list(after.values())) > np.mean(list(before.values())) + 0.07
     assert after["background"] > 0.8
     rows = (tmp_path / parser.LOG).read_text(encoding="utf-8").splitlines()
@@ -65,6 +67,7 @@ def test_the_published_graph_is_the_network_and_starts_another_run(stage: scenes
     run = parser.train(recipe, stage, stage, str(tmp_path), device="cpu")
     publish.publish(recipe, str(tmp_path / "recipe.toml"), str(tmp_path), stage)
     card = load_card(str(tmp_path / "tiny"))
+    assert [knob.name for knob in card.knobs] == ["mirror"]
     assert card.kind == "parser" and card.scores[0].metric == "mean IoU"
     picture = np.random.default_rng(1).random((1, 3, 64, 96)).astype(np.float32)
     with open_session(locate(str(tmp_path / "tiny")), "cpu") as session:
@@ -83,11 +86,22 @@ def test_the_published_graph_is_the_network_and_starts_another_run(stage: scenes
         publish.weights_of(str(tmp_path / "tiny"), "medium")
 
 
+def test_a_half_size_pixel_learns_the_shares_of_its_four() -> None:
+    labels = torch.zeros(1, 4, 6, dtype=torch.uint8)
+    labels[0, :, 3:] = INDEX["nose"]
+    labels[0, 3, 5] = scenes.UNKNOWN
+    shares = parser.shares_of(labels)
+    assert shares.shape == (1, len(REGIONS), 2, 3)
+    # The edge at column 3 lies in the middle of the second pixel: half and half, whichever way the picture is flipped.
+    assert shares[0, INDEX["nose"]].tolist() == [[0, 0.5, 1], [0, 0.5, 0.75]]
+    assert shares[0, 0].tolist() == [[1, 0.5, 0], [1, 0.5, 0]]
+
+
 def test_what_is_unknown_teaches_nothing() -> None:
     raw = torch.randn(2, 22, 8, 8, requires_grad=True)
     nothing = scenes.Scenes(
         np.zeros((2, 16, 16, 3), np.float32),
-        np.full((2, 16, 16), parser.UNKNOWN, np.uint8),
+        np.full((2, 16, 16), scenes.UNKNOWN, np.uint8),
         np.full((2, 16, 16, 5), np.nan, np.float32),
         np.full((2, 16, 16), np.nan, np.float32),
     )
@@ -99,7 +113,7 @@ def test_what_is_unknown_teaches_nothing() -> None:
 def test_overlap_is_counted_per_region() -> None:
     truth, found = np.zeros((4, 4), np.uint8), np.zeros((4, 4), np.uint8)
     truth[:2], found[:1] = INDEX["nose"], INDEX["nose"]
-    truth[3, 3] = parser.UNKNOWN
+    truth[3, 3] = scenes.UNKNOWN
     assert parser.overlaps(found, truth) == {"background": pytest.approx(7 / 11), "nose": 0.5}
 
 

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from bipack.face_regions import REGIONS
+from bipack.face_regions import MIRRORED, REGIONS
 from bipack_train.faces import regions
-from bipack_train.faces.regions import INDEX, MIRRORED
+from bipack_train.faces.regions import INDEX
 
 
 def test_mirroring_twice_is_where_one_began_and_swaps_left_with_right() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import cv2
@@ -8,11 +9,12 @@ import pytest
 
 import tiny_faces
 from bipack.errors import CorruptInput, MissingInput, UsageError
-from bipack.face_regions import REGIONS
+from bipack.face_regions import MIRRORED, REGIONS
+from bipack.imaging.faces.square import SPAN, from_points, mapped
 from bipack.imaging.frame import Box, Frame, Part
 from bipack.imaging.image_io import write_frame
-from bipack_train.faces import hand, scenes
-from bipack_train.faces.regions import INDEX, MIRRORED
+from bipack_train.faces import camera, hand, scenes
+from bipack_train.faces.regions import INDEX
 
 GREY = [np.full((96, 120, 3), 90, np.uint8)]
 
@@ -52,6 +54,48 @@ def test_left_stays_left_when_a_face_is_mirrored(stage: scenes.Stage) -> None:
 def test_the_same_generator_makes_the_same_scenes(stage: scenes.Stage) -> None:
     first, again = (stage.batch(np.random.default_rng(5), 4) for _ in range(2))
     assert np.array_equal(first.pictures, again.pictures) and np.array_equal(first.labels, again.labels)
+
+
+def test_a_crop_shows_its_face_as_the_finder_cuts_it(stage: scenes.Stage) -> None:
+    batch = stage.crops(np.random.default_rng(6), 24, 96)
+    assert batch.pictures.shape == (24, 96, 96, 3) and batch.heat.shape == (24, 96, 96, 5)
+    nose = [np.argwhere(labels == INDEX["nose"]).mean(0) for labels in batch.labels if (labels == INDEX["nose"]).any()]
+    square = from_points(tiny_faces.POINTS, tiny_faces.WIDTH)
+    truth = mapped(square.inverse(96), np.array([[144.0, 152.0]]))[0]
+    assert len(nose) > 15 and np.abs(np.median(nose, 0)[::-1] - truth).max() < 3
+    widths = 64 * 2 ** np.array([np.nanmedian(plane) for plane in batch.octaves])
+    assert np.abs(np.log(widths / (96 / SPAN))).max() < 0.45
+    first, again = (stage.crops(np.random.default_rng(7), 3, 96) for _ in range(2))
+    assert all(np.array_equal(getattr(first, n), getattr(again, n)) for n in ("pictures", "labels", "heat"))
+
+
+def test_what_lies_beyond_a_rendered_picture_is_not_known_in_a_crop() -> None:
+    faces = tiny_faces.faces()
+    planes = {name: np.roll(getattr(faces, name), 40, axis=1) for name in ("color", "alpha", "labels")}
+    lower = dataclasses.replace(faces, points=faces.points + np.float32([0, 40]), **planes)
+    labels = scenes.Stage(lower, GREY, 64, (20.0, 50.0)).crops(np.random.default_rng(8), 12, 96).labels
+    unknown = labels == scenes.UNKNOWN
+    # A face behind may be cut anywhere; the one in the middle is so below alone.
+    assert unknown[:, 72:].any((1, 2)).mean() > 0.8 and unknown[:, :50].any((1, 2)).mean() < 0.2
+
+
+def test_a_cover_hides_region_width_and_points() -> None:
+    planes = scenes.Stage(tiny_faces.faces(), GREY, 64, (20.0, 50.0)).crop(np.random.default_rng(2), 96)
+    linear, labels, heat, octaves = (plane.copy() for plane in planes)
+    camera.hide(np.random.default_rng(3), (linear, labels, heat, octaves), np.full((96, 96, 3), 7.0, np.float32), 40.0)
+    hidden = linear[..., 0] > 4
+    assert hidden.sum() > 100 and not labels[hidden].any() and np.isnan(octaves[hidden]).all()
+    assert not heat[hidden].any()
+
+
+def test_a_bend_moves_picture_and_labels_alike() -> None:
+    labels = tiny_faces.labels()[16:272:2, 16:272:2].copy()
+    planes = (np.repeat(labels[..., None], 3, 2).astype(np.float32), labels, np.zeros((128, 128, 5), np.float32),
+              np.zeros((128, 128), np.float32))  # fmt: skip
+    linear, bent, _, _ = camera.bent(np.random.default_rng(4), planes, 4.0)
+    flat = cv2.morphologyEx(bent, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)) == 0
+    inside = cv2.erode(flat.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+    assert (bent != labels).mean() > 0.02 and np.abs(linear[inside][:, 0] - bent[inside]).max() < 1e-3
 
 
 def test_backgrounds_leave_out_what_the_recipe_excludes(tmp_path: Path) -> None:

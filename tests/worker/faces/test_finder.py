@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,10 +9,12 @@ import pytest
 
 import face_plates
 from bipack import settings
+from bipack.card import load, save
 from bipack.errors import MissingInput, ModelRefused
+from bipack.face_regions import MIRRORED, REGIONS
 from bipack.imaging import color
 from bipack.worker.faces import finder
-from bipack.worker.faces.parser import Parsed, Parser
+from bipack.worker.faces.parser import MIRROR, Parsed, Parser
 
 
 @pytest.fixture(scope="module")
@@ -113,3 +116,16 @@ def test_a_model_that_is_no_parser_is_refused(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(settings, "model_folders", lambda: [])
     with pytest.raises(MissingInput, match="bipack-train faces"):
         Parser()
+
+
+def test_a_parser_with_the_knob_mirror_is_asked_twice(tmp_path: Path) -> None:
+    folder = face_plates.write_parser(tmp_path)
+    card = load(folder)
+    save(dataclasses.replace(card, knobs=(MIRROR,)), folder)
+    crop = painted(128, 128, (60, 64, 50, 8))
+    with Parser(folder) as both, Parser(face_plates.write_parser(tmp_path / "plain")) as plain:
+        found, flipped = both.shares(crop), both.shares(np.ascontiguousarray(crop[:, ::-1]))
+        assert np.abs(found - flipped[:, ::-1][..., list(MIRRORED)]).max() < 1e-6
+        assert np.array_equal(plain.shares(crop), plain.parse(crop).regions)
+        nose = REGIONS.index("nose")
+        assert np.abs(found[..., nose] - plain.shares(crop)[..., nose]).max() < 1e-4

@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bipack.errors import CorruptInput, MissingInput, UsageError
-from bipack.face_regions import REGIONS
+from bipack.face_regions import MIRRORED, REGIONS
 from bipack.frames import FramePath, parse_frames, resolve_frames
 from bipack.imaging import color, nonfinite, plate
 from bipack.imaging.image_io import read_frame
 from bipack_train.faces.mesh import Floats
-from bipack_train.faces.regions import INDEX, MIRRORED
+from bipack_train.faces.regions import INDEX
 from bipack_train.faces.scenes import Scenes
 
 

@@ -1,8 +1,9 @@
 """The parser's training: what its recipe may say, and the loop.
 
-Cross-entropy and overlap (Dice) on the regions, squared error on the heat-maps of the points, absolute error on the
-width where there is a face. The rate rises, then falls along a cosine over steps or minutes; what is exported is the
-moving average of the weights. Any checkpoint goes on bit for bit.
+Cross-entropy and overlap (Dice) on the shares of the regions in each half-size pixel, squared error on the heat-maps of
+the points, absolute error on the width where there is a face. Steps see crops or scenes (scenes.py) by turns. The rate
+rises, then falls along a cosine over steps or minutes; what is exported is the moving average of the weights. Any
+checkpoint goes on bit for bit.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from bipack_train import checkpoint, muon, recipe, timed_run
 from bipack_train.devices import pick_device
 from bipack_train.ema import Ema
 from bipack_train.faces.hand import HandFrames
-from bipack_train.faces.scenes import Scenes, Stage
+from bipack_train.faces.scenes import UNKNOWN, Scenes, Stage
 from bipack_train.models.face_parser import POINTS, WIDTHS, FaceParserNet
 
 log = logging.getLogger(__name__)
@@ -36,8 +37,6 @@ log = logging.getLogger(__name__)
 KIND = "faces"
 CHECKPOINT = "checkpoint" + checkpoint.SUFFIX
 LOG = "training.csv"
-UNKNOWN = 255
-"""Label of a pixel of which nothing is learned."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +78,13 @@ class Schedule:
     """Share of the schedule from which everything is float32. Before it convolutions run in bfloat16, which is nearly
     twice as fast."""
 
+    crop_share: float = 0.65
+    """Share of the steps that see crops; the others see scenes of `side`, which teach to find faces."""
+
+    crop_side: int = 256
+    """Side of a crop: that of the finder's."""
+
+    crop_batch: int = 8
     hand_share: float = 0.5
     """Share of a batch that comes from an artist's own frames, where there are any."""
 
@@ -107,8 +113,9 @@ def load_recipe(path: str) -> ParserRecipe:
     settings = recipe.load(path, ParserRecipe, KIND)
     if settings.size not in WIDTHS:
         raise UsageError(f"Recipe {path}: size is {settings.size!r}; allowed: {', '.join(WIDTHS)}.")
-    if settings.schedule.side % 32:
-        raise UsageError(f"Recipe {path}: schedule.side is {settings.schedule.side}; it must be a multiple of 32.")
+    for name in ("side", "crop_side"):
+        if getattr(settings.schedule, name) % 32:
+            raise UsageError(f"Recipe {path}: schedule.{name} must be a multiple of 32.")
     return settings
 
 
@@ -117,36 +124,44 @@ def load_recipe(path: str) -> ParserRecipe:
 
 def losses(raw: Tensor, scenes: Scenes, device: torch.device) -> dict[str, Tensor]:
     """The parts of the loss for raw results (N, 22, H/2, W/2)."""
-    labels = torch.from_numpy(scenes.labels[:, 1::2, 1::2].astype(np.int64)).to(device)
-    heat = torch.from_numpy(scenes.heat[:, 1::2, 1::2].transpose(0, 3, 1, 2).copy()).to(device)
-    octaves = torch.from_numpy(scenes.octaves[:, None, 1::2, 1::2].copy()).to(device)
+    heat = functional.avg_pool2d(_planes(scenes.heat, device), 2)
+    octaves = functional.avg_pool2d(_planes(scenes.octaves[..., None], device), 2)
     count = len(REGIONS)
     regions, points, widths = raw[:, :count], raw[:, count : count + POINTS], raw[:, count + POINTS :]
-    entropy = functional.cross_entropy(regions, labels, _balance(device), ignore_index=UNKNOWN)
+    truth = shares_of(torch.from_numpy(scenes.labels).to(device))
     known_heat, known_width = ~torch.isnan(heat), ~torch.isnan(octaves)
     wrong = (torch.sigmoid(points) - torch.nan_to_num(heat)).square()
     # Points are rare: what lies on one counts fifty times.
     weight = known_heat * (1 + 50 * torch.nan_to_num(heat))
     off = (widths - torch.nan_to_num(octaves)).abs() * known_width
     return {
-        "entropy": entropy,
-        "overlap": 0.5 * _overlap(regions, labels),
+        "entropy": -(truth * torch.log_softmax(regions, 1)).sum() / truth.sum().clamp(min=1),
+        "overlap": _overlap(regions, truth),
         "points": 2.0 * (wrong * weight).sum() / weight.sum().clamp(min=1.0),
         "width": 0.3 * off.sum() / known_width.sum().clamp(min=1),
     }
 
 
-def _balance(device: torch.device) -> Tensor:
-    """Weights of the regions: small ones count more."""
-    small = ("brow_l", "brow_r", "ear_l", "ear_r", "eye_l", "eye_r", "mouth", "nose")
-    return torch.tensor([0.6 if n == "background" else 2.0 if n in small else 1.0 for n in REGIONS], device=device)
+def shares_of(labels: Tensor) -> Tensor:
+    """(N, regions, H/2, W/2) share of each region in every square of 2 x 2 labels (N, H, W); unknown ones have none.
+
+    A half-size pixel lies in the middle of its four: any one of them alone would shift all edges by half a pixel.
+    """
+    height, width = labels.shape[1] // 2, labels.shape[2] // 2
+    four = labels.view(-1, height, 2, width, 2).permute(0, 2, 4, 1, 3).reshape(-1, 4, height, width).long()
+    share = (four != UNKNOWN).float() / 4
+    empty = torch.zeros(len(labels), len(REGIONS), height, width, device=labels.device)
+    return empty.scatter_add_(1, four.clamp(max=len(REGIONS) - 1), share)
 
 
-def _overlap(regions: Tensor, labels: Tensor) -> Tensor:
-    """1 - mean Dice over the regions that occur in the batch."""
-    known = (labels != UNKNOWN)[:, None]
-    truth = functional.one_hot(labels.clamp(max=len(REGIONS) - 1), len(REGIONS)).permute(0, 3, 1, 2) * known
-    share = torch.softmax(regions, dim=1) * known
+def _planes(values: np.ndarray, device: torch.device) -> Tensor:
+    """(N, H, W, C) to a tensor (N, C, H, W)."""
+    return torch.from_numpy(values).to(device).permute(0, 3, 1, 2)
+
+
+def _overlap(regions: Tensor, truth: Tensor) -> Tensor:
+    """1 - mean Dice over the regions that occur in the batch: without it small ones would not count."""
+    share = torch.softmax(regions, dim=1) * truth.sum(1, keepdim=True)
     both, sizes = (share * truth).sum((0, 2, 3)), truth.sum((0, 2, 3))
     dice = (2 * both + 1) / (share.sum((0, 2, 3)) + sizes + 1)
     present = sizes > 0
@@ -165,16 +180,19 @@ def overlaps(found: np.ndarray, truth: np.ndarray) -> dict[str, float]:
 
 
 @torch.no_grad()
-def validate(net: FaceParserNet, stage: Stage, seed: int, device: torch.device, scenes: int = 48) -> dict[str, float]:
-    """IoU of each region over scenes of `stage`, at the network's own half size."""
+def validate(
+    net: FaceParserNet, stage: Stage, seed: int, device: torch.device, side: int, crops: int = 48
+) -> dict[str, float]:
+    """IoU of each region over crops of `side` of `stage`, at their own size."""
     net.eval()
     rng = np.random.default_rng([seed, 99])
     found, truth = [], []
-    for _ in range(max(1, scenes // 12)):
-        batch = stage.batch(rng, min(12, scenes))
+    for _ in range(max(1, crops // 12)):
+        batch = stage.crops(rng, min(12, crops), side)
         raw = net(_tensor(batch.pictures, device))[:, : len(REGIONS)]
-        found.append(raw.argmax(1).cpu().numpy())
-        truth.append(batch.labels[:, 1::2, 1::2])
+        raw = functional.interpolate(raw, scale_factor=2.0, mode="bilinear", align_corners=False)
+        found.append(raw.argmax(1).to(torch.uint8).cpu().numpy())
+        truth.append(batch.labels)
     return overlaps(np.concatenate(found), np.concatenate(truth))
 
 
@@ -217,10 +235,12 @@ def start_run(settings: ParserRecipe, device: torch.device, weights: dict[str, T
 def take_step(run: Run, stage: Stage, hand: HandFrames | None = None) -> dict[str, float]:
     """One step of the optimizer; the parts of the loss."""
     schedule = run.settings.schedule
-    mine = round(schedule.batch * schedule.hand_share) if hand is not None else 0
-    scenes = stage.batch(run.rng, schedule.batch - mine)
+    crops = run.rng.random() < schedule.crop_share
+    count, side = (schedule.crop_batch, schedule.crop_side) if crops else (schedule.batch, schedule.side)
+    mine = round(count * schedule.hand_share) if hand is not None else 0
+    scenes = stage.crops(run.rng, count - mine, side) if crops else stage.batch(run.rng, count - mine)
     if hand is not None and mine:
-        scenes = joined(scenes, hand.batch(run.rng, mine, schedule.side))
+        scenes = joined(scenes, hand.batch(run.rng, mine, side))
     rate = schedule.learning_rate * min(1.0, (run.step + 1) / schedule.warm_up)
     for group in run.optimizer.param_groups:
         group["lr"] = rate * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * run.done)))
@@ -297,7 +317,9 @@ def _row(run: Run, parts: list[dict[str, float]], watched: Stage, last: bool) ->
         )
     score = ""
     if last or run.step % run.settings.validate_every == 0:
-        score = f"{np.mean(list(validate(averaged(run), watched, run.settings.seed, run.device).values())):.4f}"
+        settings = run.settings
+        found = validate(averaged(run), watched, settings.seed, run.device, settings.schedule.crop_side)
+        score = f"{np.mean(list(found.values())):.4f}"
     text = "  ".join(f"{name} {value:.4f}" for name, value in means.items())
     log.info("step %d (%.0f %%)  %s%s", run.step, 100 * run.done, text, f"  mean IoU {score}" if score else "")
     return [str(run.step), f"{run.seconds / 60:.2f}", *(f"{value:.5f}" for value in means.values()), score]

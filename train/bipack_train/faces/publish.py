@@ -18,6 +18,7 @@ from bipack.card import Geometry, ModelCard, Port, Score, Training
 from bipack.catalog import Located
 from bipack.errors import ModelRefused
 from bipack.face_regions import REGIONS
+from bipack.worker.faces.parser import MIRROR
 from bipack.worker.session import open_session
 from bipack_train import checkpoint, export, pictures, publish_superres
 from bipack_train.faces import parser
@@ -51,7 +52,7 @@ def publish(
         log.info("PyTorch against ONNX Runtime: %.2g (limit %.2g)", worst, LIMIT)
         if not worst <= LIMIT:
             raise ModelRefused(f"Model {settings.name!r} differs by {worst:.3g} from PyTorch and was not published.")
-        found = {} if watched is None else parser.validate(net, watched, settings.seed, torch.device("cpu"), 96)
+        found = {} if watched is None else _scores(net, watched, settings)
         card = _card(settings, recipe_path, checkpoint.load(path), os.path.join(workshop, FILE), found, base_model)
         cards.save(card, workshop)
         atomic.write_bytes(os.path.join(workshop, "README.md"), readme(card, found).encode("utf-8"))
@@ -63,6 +64,11 @@ def publish(
     finally:
         shutil.rmtree(workshop, ignore_errors=True)
     return card
+
+
+def _scores(net: FaceParserNet, watched: Stage, settings: ParserRecipe) -> dict[str, float]:
+    """IoU of each region on crops of faces that training never saw."""
+    return parser.validate(net, watched, settings.seed, torch.device("cpu"), settings.schedule.crop_side, 96)
 
 
 def _export(net: FaceParserNet, settings: ParserRecipe, path: str) -> None:
@@ -134,6 +140,7 @@ def _card(
         ),
         gizmo="BipackFaceRegions",
         geometry=Geometry("whole", MULTIPLE, 2 * MULTIPLE),
+        knobs=(MIRROR,),
         training=training,
         scores=scores,
         tolerance={

@@ -31,12 +31,6 @@ from bipack_train.faces.mesh import Floats, Head
 
 INDEX = {name: index for index, name in enumerate(REGIONS)}
 
-MIRRORED = tuple(
-    INDEX[name[:-1] + {"l": "r", "r": "l"}[name[-1]]] if name.endswith(("_l", "_r")) else INDEX[name]
-    for name in REGIONS
-)
-"""For a picture that is flipped: the region that each becomes."""
-
 Labels = NDArray[np.uint8]
 Value = TypeVar("Value", bound=np.generic)
 

@@ -1,8 +1,9 @@
 """Training pictures of the parser: rendered faces put before backgrounds, seen by a camera, with exact regions.
 
-A scene is one to three faces of the pool at sizes from tiny to filling the picture, turned, mirrored, cut by the frame,
-before a photograph or a drawn picture; then light, blur, noise and compression of a camera. Everything is made from
-one generator: the same state makes the same scenes.
+There are two kinds. A scene is one to three faces of the pool at sizes from tiny to filling the picture, turned,
+mirrored, cut by the frame, before a photograph or a drawn picture: it teaches to find faces. A crop is one face as the
+finder cuts it out, which is where mattes come from; others may stand behind it. Camera and light are in camera.py.
+Everything is made from one generator: the same state makes the same pictures.
 """
 
 from __future__ import annotations
@@ -16,14 +17,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bipack.errors import MissingInput
+from bipack.face_regions import MIRRORED
 from bipack.imaging import color
+from bipack.imaging.faces.square import HEADROOM, SPAN
 from bipack_train import pictures
-from bipack_train.faces import pool
+from bipack_train.faces import camera, pool
+from bipack_train.faces.camera import Planes
 from bipack_train.faces.mesh import Floats
 from bipack_train.faces.pool import Faces
-from bipack_train.faces.regions import INDEX, MIRRORED
+from bipack_train.faces.regions import INDEX
 
 FACE_REGIONS = tuple(index for name, index in INDEX.items() if name not in ("background", "hair", "neck"))
+
+UNKNOWN = 255
+"""Label of a pixel of which nothing is learned."""
 
 _SWAPPED = (1, 0, 2, 4, 3)
 """The five points in a mirrored picture."""
@@ -77,6 +84,26 @@ def _coded(pixels: Floats, side: int) -> NDArray[np.uint8]:
 
 
 @dataclass(frozen=True, eq=False)
+class Placing:
+    """Where a face goes."""
+
+    width: float
+    """From ear to ear, in pixels."""
+
+    turn: float
+    """Radians, clockwise."""
+
+    middle: NDArray[np.float64]
+    """(2,) x and y of the middle between eyes and mouth, in pixels."""
+
+    seated: bool = False
+    """Moved down, where need be, until the end of its bust lies below the picture."""
+
+    held: bool = False
+    """Where the rendered picture ends it is held, and what it shows there is not known."""
+
+
+@dataclass(frozen=True, eq=False)
 class Stage:
     """What scenes are made of."""
 
@@ -91,24 +118,56 @@ class Stage:
         made = [self.scene(rng) for _ in range(count)]
         return Scenes(*(np.stack(planes) for planes in zip(*made, strict=True)))
 
-    def scene(self, rng: np.random.Generator) -> tuple[Floats, NDArray[np.uint8], Floats, Floats]:
-        """One scene: picture, labels, heat-maps, octaves; see Scenes."""
-        side = self.side
-        linear = self._ground(rng)
-        labels = np.zeros((side, side), np.uint8)
-        heat, octaves = np.zeros((side, side, 5), np.float32), np.full((side, side), np.nan, np.float32)
-        for _ in range(int(rng.choice([0, 1, 2, 3], p=[0.06, 0.66, 0.2, 0.08]))):
-            self._place(rng, int(rng.integers(len(self.faces))), linear, labels, heat, octaves)
-        return _camera(rng, linear), labels, heat, octaves
+    def crops(self, rng: np.random.Generator, count: int, side: int) -> Scenes:
+        """`count` crops of `side`, as the finder cuts them."""
+        made = [self.crop(rng, side) for _ in range(count)]
+        return Scenes(*(np.stack(planes) for planes in zip(*made, strict=True)))
 
-    def _ground(self, rng: np.random.Generator) -> Floats:
+    def scene(self, rng: np.random.Generator) -> Planes:
+        """One scene: picture, labels, heat-maps, octaves; see Scenes."""
+        planes = self._empty(rng, self.side)
+        for _ in range(int(rng.choice([0, 1, 2, 3], p=[0.06, 0.66, 0.2, 0.08]))):
+            self._place(rng, planes, self._anywhere(rng))
+        return camera.seen(rng, planes)
+
+    def crop(self, rng: np.random.Generator, side: int) -> Planes:
+        """One crop of `side`: a face in its middle, seldom another one behind it."""
+        planes = self._empty(rng, side)
+        if rng.random() < 0.12:
+            behind = Placing(side / SPAN * float(rng.uniform(0.5, 1.0)), 0.0, side * rng.uniform(0, 1, 2), held=True)
+            self._place(rng, planes, behind)
+        middle = side * (np.array([0.5, 0.5 + HEADROOM]) + rng.normal(0, 0.02, 2))
+        width = side / SPAN * float(np.exp(rng.normal(0, 0.1)))
+        self._place(rng, planes, Placing(width, np.radians(rng.normal(0, 5)), middle, held=True))
+        if rng.random() < 0.2:
+            camera.hide(rng, planes, self._ground(rng, side), width)
+        if rng.random() < 0.5:
+            planes = camera.bent(rng, planes, 0.035 * width)
+        return camera.seen(rng, planes)
+
+    def _empty(self, rng: np.random.Generator, side: int) -> Planes:
+        """A background with nobody before it, linear."""
+        heat, octaves = np.zeros((side, side, 5), np.float32), np.full((side, side), np.nan, np.float32)
+        return self._ground(rng, side), np.zeros((side, side), np.uint8), heat, octaves
+
+    def _anywhere(self, rng: np.random.Generator) -> Placing:
+        """A place in a scene."""
+        side = self.side
+        width = float(np.exp(rng.uniform(*np.log(self.widths))))
+        turn = np.radians(rng.normal(0, 14) if rng.random() < 0.9 else rng.uniform(-60, 60))
+        # Most faces lie wholly inside, some are cut by the frame.
+        reach = 0.5 - 0.4 * min(1.0, width / side) if rng.random() < 0.8 else 0.5
+        # The body goes on below the picture, as it mostly does; the others are busts that end somewhere.
+        return Placing(width, turn, side * (0.5 + rng.uniform(-reach, reach, 2)), rng.random() < 0.5)
+
+    def _ground(self, rng: np.random.Generator, side: int) -> Floats:
         """(side, side, 3) linear: a part of a background at some size, mirrored, often out of focus."""
         whole = self.grounds[int(rng.integers(len(self.grounds)))]
         most = min(whole.shape[:2])
-        span = int(rng.integers(min(self.side // 2, most), most + 1))
+        span = int(rng.integers(min(side // 2, most), most + 1))
         top, left = (int(rng.integers(0, size - span + 1)) for size in whole.shape[:2])
         part = whole[top : top + span, left : left + span]
-        part = cv2.resize(part, (self.side, self.side), interpolation=cv2.INTER_AREA)
+        part = cv2.resize(part, (side, side), interpolation=cv2.INTER_AREA)
         if rng.random() < 0.5:
             part = part[:, ::-1]
         linear = color.decode(np.ascontiguousarray(part, np.float32) / np.float32(255))
@@ -116,48 +175,39 @@ class Stage:
             linear = cv2.GaussianBlur(linear, (0, 0), float(rng.uniform(0.5, 6)))
         return np.asarray(linear * np.float32(2.0 ** rng.normal(0, 0.5)), np.float32)
 
-    def _place(
-        self,
-        rng: np.random.Generator,
-        index: int,
-        linear: Floats,
-        labels: NDArray[np.uint8],
-        heat: Floats,
-        octaves: Floats,
-    ) -> None:
-        """Put face `index` of the pool into a scene, in place."""
-        faces, side = self.faces, self.side
-        width = float(np.exp(rng.uniform(*np.log(self.widths))))
-        scale, flip = width / float(faces.width[index]), bool(rng.random() < 0.5)
-        turn = np.radians(rng.normal(0, 14) if rng.random() < 0.9 else rng.uniform(-60, 60))
+    def _place(self, rng: np.random.Generator, planes: Planes, where: Placing) -> None:
+        """Put a face of the pool into `planes`, in place."""
+        linear, labels, heat, octaves = planes
+        faces, side, width = self.faces, len(labels), where.width
+        index, flip = int(rng.integers(len(faces))), bool(rng.random() < 0.5)
+        scale, turn = width / float(faces.width[index]), where.turn
         matrix = scale * np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
-        if flip:
-            matrix = matrix @ np.diag([-1.0, 1.0])
+        # Heads are longer or rounder than those of the mesh.
+        stretch, lean = np.exp(rng.normal(0, 0.05)), rng.normal(0, 0.03)
+        matrix = matrix @ np.array([[stretch, lean], [0.0, 1 / stretch]]) @ np.diag([-1.0 if flip else 1.0, 1.0])
         points = faces.points[index].astype(np.float64)
         middle = 0.5 * (points[:2].mean(0) + points[3:].mean(0))
-        # Most faces lie wholly inside, some are cut by the frame.
-        reach = 0.5 - 0.4 * min(1.0, width / side) if rng.random() < 0.8 else 0.5
-        target = side * (0.5 + rng.uniform(-reach, reach, 2))
-        if rng.random() < 0.5:
-            # The body goes on below the picture, as it mostly does; the others are busts that end somewhere.
+        target = where.middle.copy()
+        if where.seated:
             target[1] = np.clip(side - (pool.SIDE - middle[1]) * scale, target[1], 0.9 * side)
         shift = target - matrix @ middle
         whole = np.concatenate([matrix, (shift + 0.5 * matrix.sum(1) - 0.5)[:, None]], 1)
-        size, blurred = (side, side), min(1.0, scale)
+        beyond = cv2.BORDER_REPLICATE if where.held else cv2.BORDER_CONSTANT
 
-        def moved(plane: NDArray[np.uint8], flags: int) -> NDArray[np.uint8]:
-            if blurred < 0.75 and flags == cv2.INTER_LINEAR:
-                plane = cv2.GaussianBlur(plane, (0, 0), 0.42 / blurred)
-            return np.asarray(cv2.warpAffine(plane, whole, size, flags=flags))
+        def moved(plane: NDArray[np.uint8]) -> NDArray[np.uint8]:
+            if scale < 0.75:
+                plane = cv2.GaussianBlur(plane, (0, 0), 0.42 / scale)
+            return np.asarray(cv2.warpAffine(plane, whole, (side, side), borderMode=beyond))
 
-        seen = moved(faces.color[index], cv2.INTER_LINEAR).astype(np.float32) * np.float32(pool.TOP / 255)
-        alpha = moved(faces.alpha[index], cv2.INTER_LINEAR).astype(np.float32)[..., None] / 255
+        seen = moved(faces.color[index]).astype(np.float32) * np.float32(pool.TOP / 255)
+        alpha = moved(faces.alpha[index]).astype(np.float32)[..., None] / 255
         gain = np.float32(2.0 ** rng.normal(0, 0.35)) * np.exp(rng.normal(0, 0.07, 3)).astype(np.float32)
         linear *= 1 - alpha
         linear += color.decode(seen) * gain
-        mine = moved(faces.labels[index], cv2.INTER_NEAREST)
-        if flip:
-            mine = np.array(MIRRORED, np.uint8)[mine]
+        turned = np.array(MIRRORED, np.uint8)[faces.labels[index]] if flip else faces.labels[index]
+        mine = cv2.warpAffine(
+            turned, whole, (side, side), flags=cv2.INTER_NEAREST, borderValue=UNKNOWN if where.held else 0
+        )
         covers = alpha[..., 0] > 0.5
         labels[covers] = mine[covers]
         octaves[covers] = np.nan
@@ -175,35 +225,3 @@ def _mark(heat: Floats, points: NDArray[np.float64], sigma: float) -> None:
         row = np.exp(-0.5 * ((across - y) / sigma) ** 2)
         column = np.exp(-0.5 * ((across - x) / sigma) ** 2)
         np.maximum(heat[..., index], np.outer(row, column), out=heat[..., index])
-
-
-def _camera(rng: np.random.Generator, linear: Floats) -> Floats:
-    """Exposure, white, blur, noise, few colors, few pixels, few bits; the encoded picture."""
-    white = np.exp(rng.normal(0, 0.08, 3)) * 2.0 ** rng.normal(0, 0.3)
-    linear = linear * white.astype(np.float32)
-    if rng.random() < 0.3:
-        linear = cv2.GaussianBlur(linear, (0, 0), float(rng.uniform(0.4, 1.6)))
-    encoded = color.encode(np.ascontiguousarray(linear, np.float32))
-    if rng.random() < 0.5:
-        encoded = np.clip(encoded, 0, 1) ** np.float32(np.exp(rng.normal(0, 0.2)))
-    if rng.random() < 0.12:
-        encoded = np.repeat(encoded @ np.array([[0.3], [0.59], [0.11]], np.float32), 3, axis=2)
-    if rng.random() < 0.2:
-        small = round(encoded.shape[0] * float(rng.uniform(0.35, 0.8)))
-        few = cv2.resize(encoded, (small, small), interpolation=cv2.INTER_AREA)
-        encoded = cv2.resize(few, encoded.shape[1::-1], interpolation=cv2.INTER_LINEAR)
-    if rng.random() < 0.6:
-        grain = rng.normal(0, float(rng.uniform(0.003, 0.05)), encoded.shape).astype(np.float32)
-        if rng.random() < 0.4:
-            grain = cv2.GaussianBlur(grain, (0, 0), 0.8) * 2
-        encoded = encoded + grain
-    if rng.random() < 0.35:
-        encoded = _compressed(encoded, int(rng.integers(25, 92)))
-    return np.asarray(encoded, np.float32)
-
-
-def _compressed(encoded: Floats, quality: int) -> Floats:
-    coded = np.asarray(np.round(np.clip(encoded, 0, 1) * 255), np.uint8)
-    _, stream = cv2.imencode(".jpg", coded, [cv2.IMWRITE_JPEG_QUALITY, quality])
-    back = cv2.imdecode(stream, cv2.IMREAD_COLOR)
-    return np.asarray(back, np.float32) / np.float32(255)

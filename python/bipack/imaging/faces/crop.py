@@ -46,10 +46,10 @@ def put_back(pixels: Pixels, square: Square, before: Pixels, after: Pixels) -> P
     result = pixels.copy()
     if not edit.any():
         return result
-    rows, columns = _covered(square, pixels.shape[0], pixels.shape[1])
+    edit = _kept_from_aliasing(edit * border(size)[..., None], size / square.side)
+    rows, columns = _touched(edit, square, *pixels.shape[:2])
     if rows[0] >= rows[1] or columns[0] >= columns[1]:
         return result
-    edit = _kept_from_aliasing(edit * border(size)[..., None], size / square.side)
     moved = _sampled(edit, square.inverse(size), rows, columns, "black")
     window = result[rows[0] : rows[1], columns[0] : columns[1]]
     np.copyto(window, window + moved, where=moved != 0)
@@ -109,6 +109,21 @@ def _needed(pixels: Pixels, square: Square, size: int) -> tuple[Pixels, Square]:
     return part, replace(square, x=square.x - left, y=square.y - top)
 
 
+def _touched(edit: Pixels, square: Square, height: int, width: int) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Rows and columns of the picture that an edit (size, size, channels) of the crop reaches: most are small."""
+    where = np.any(edit != 0, axis=2)
+    down, across = np.flatnonzero(where.any(axis=1)), np.flatnonzero(where.any(axis=0))
+    if not len(down):
+        return (0, 0), (0, 0)
+    # A cubic sees two pixels further, of the larger of both.
+    reach = 3 + math.ceil(square.side / edit.shape[0])
+    ends = np.array([[x, y] for x in (across[0] - 3, across[-1] + 4) for y in (down[0] - 3, down[-1] + 4)])
+    corners = mapped(square.matrix(edit.shape[0]), ends)
+    low, high = np.floor(corners.min(axis=0)) - reach, np.ceil(corners.max(axis=0)) + reach
+    rows, columns = (max(0, int(low[1])), min(height, int(high[1]))), (max(0, int(low[0])), min(width, int(high[0])))
+    return rows, columns
+
+
 def _covered(square: Square, height: int, width: int) -> tuple[tuple[int, int], tuple[int, int]]:
     """Rows and columns of the picture that the square touches."""
     corners = square.corners()
@@ -126,35 +141,37 @@ def _sampled(pixels: Pixels, matrix: Doubles, rows: tuple[int, int], columns: tu
     step = max(1, _BAND // max(1, wide))
     for start in range(0, tall, step):
         down = np.arange(rows[0] + start, rows[0] + min(tall, start + step)) + 0.5
-        grid = np.stack(np.meshgrid(across, down), axis=-1).reshape(-1, 2)
-        found = _cubic(pixels, mapped(matrix, grid) - 0.5, outside)
-        result[start : start + len(down)] = found.reshape(len(down), wide, -1)
+        grid = np.stack(np.meshgrid(across, down), axis=-1)
+        places = mapped(matrix, grid.reshape(-1, 2)).reshape(grid.shape) - 0.5
+        result[start : start + len(down)] = _cubic(pixels, places, outside)
     return result
 
 
 def _cubic(pixels: Pixels, places: Doubles, outside: str) -> Pixels:
-    """(n, channels) of `pixels` at `places` (n, 2), x and y from the middle of the first pixel."""
-    height, width, channels = pixels.shape
-    flat = pixels.reshape(-1, channels)
-    base = np.floor(places).astype(np.int64)
+    """(rows, columns, channels) of `pixels` at `places` (rows, columns, 2), x and y from the first pixel's middle."""
+    base = np.floor(places)
     weights = _keys((places - base).astype(np.float32))
-    total = np.zeros((len(places), channels), np.float32)
+    # Only what is looked at: OpenCV counts its pixels in 16 bits. Beyond the edges one pixel is like the next.
+    last = np.array(pixels.shape[1::-1]) - 1
+    ends = base[:: max(1, len(base) - 1), :: max(1, base.shape[1] - 1)]  # a similarity: its corners are its extremes
+    low, high = (np.clip(end, 0, last).astype(int) for end in (ends.min((0, 1)) - 1, ends.max((0, 1)) + 2))
+    part = np.ascontiguousarray(pixels[low[1] : high[1] + 1, low[0] : high[0] + 1])
+    corner = np.clip(base - low, -4, high - low + 4).astype(np.int16)
+    beyond = cv2.BORDER_CONSTANT if outside == "black" else cv2.BORDER_REPLICATE
+    total = np.zeros((*places.shape[:2], pixels.shape[2]), np.float32)
+    sums, share = np.empty_like(total), np.empty_like(total)
     for dy in range(4):
-        row = base[:, 1] + dy - 1
-        line = np.clip(row, 0, height - 1) * width
-        sums = np.zeros((len(places), channels), np.float32)
+        sums[:] = 0
         for dx in range(4):
-            column = base[:, 0] + dx - 1
-            weight = weights[dx][:, 0]
-            if outside == "black":
-                weight = weight * ((row >= 0) & (row < height) & (column >= 0) & (column < width))
-            sums += flat[line + np.clip(column, 0, width - 1)] * weight[:, None]
-        total += sums * weights[dy][:, 1:]
+            step = np.array([dx - 1, dy - 1], np.int16)
+            near = cv2.remap(part, corner + step, None, cv2.INTER_NEAREST, borderMode=beyond)
+            sums += np.multiply(near.reshape(total.shape), weights[dx][..., :1], out=share)
+        total += np.multiply(sums, weights[dy][..., 1:], out=share)
     return total
 
 
 def _keys(t: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-    """Keys' four weights, a = -0.5, for fractions `t` (n, 2)."""
+    """Keys' four weights, a = -0.5, for fractions `t` (rows, columns, 2)."""
     t2, t3 = t * t, t * t * t
     return [
         -0.5 * t3 + t2 - 0.5 * t,

@@ -23,6 +23,9 @@ _RADIUS = 4
 _FLAT = 4e-4
 """Variance of the picture (encoded) from which it leads the matte."""
 
+_DOUBT = 0.01
+"""Share below which a region is none."""
+
 _LIKENESS = 0.06
 """Difference of two frames, encoded, at which the neighbour's say has fallen to a third."""
 
@@ -54,10 +57,13 @@ def at_plate(shares: Pixels, picture: Pixels, plate: Pixels, square: Square) -> 
     count = shares.shape[2]
     spread = crop.spread(np.concatenate([slope, offset], axis=2), square, rows, columns)
     inside = crop.spread(crop.border(shares.shape[0])[..., None], square, rows, columns)
-    led = spread[..., :count] * _luma(plate[rows, columns])[..., None] + spread[..., count:]
-    led = np.clip(led, 0.0, None)
+    led = spread[..., :count]
+    led *= _luma(plate[rows, columns])[..., None]
+    led += spread[..., count:]
+    # The parser is never quite sure; without its doubts a matte ends, and a model works on its own region alone.
+    led *= led >= _DOUBT
     total = led.sum(axis=2, keepdims=True)
-    mattes = np.where(total > 1e-4, led / np.maximum(total, 1e-4), 0.0)[..., 1:] * inside
+    mattes = led[..., 1:] * (inside / np.maximum(total, 1e-4))
     return rows, columns, np.asarray(mattes, np.float32)
 
 

@@ -21,11 +21,12 @@ from bipack.imaging.faces import crop, mattes
 from bipack.imaging.faces.square import Square
 from bipack.imaging.faces.track import Place, Track, moved
 from bipack.imaging.frame import Box, Frame, Part, Pixels
+from bipack.worker.faces.enlarge import ATTRIBUTE, FaceSuperRes
 from bipack.worker.faces.finder import CROP
 from bipack.worker.faces.parser import Parser
 from bipack.worker.step import StepControl, StepInput
 
-VERSION = "1"
+VERSION = "2"
 """Goes into the key of every result; raised when a result changes."""
 
 GROW = Knob("grow", "float", 0.0, "Grow", -64.0, 64.0, tooltip="Pixels of a 1024 crop by which mattes grow or shrink.")
@@ -59,7 +60,7 @@ class _Crops:
             light, shift = linear(given.frames[offset], given.layer)
             here = moved(Track(track.number, {0: place}), -shift[0], -shift[1]).places[0]
             picture = color.encode(crop.cut(light, here.square, CROP))
-            self._kept[key] = self.parser.parse(picture, control.cancel).regions, picture
+            self._kept[key] = self.parser.shares(picture, control.cancel), picture
             while len(self._kept) > 3 * len(self.tracks) * (2 * self.reach + 1):
                 self._kept.popitem(last=False)
         return self._kept[key]
@@ -108,20 +109,29 @@ class CropStep:
 
     knobs: Sequence[Knob] = (GROW, FEATHER)
 
-    def __init__(self, parser: Parser, track: Track, size: int, steady: int = 1) -> None:
+    def __init__(
+        self, parser: Parser, track: Track, size: int, steady: int = 1, larger: FaceSuperRes | None = None
+    ) -> None:
+        """`larger` brings a face that is small in the plate to `size`; without it a plain filter does."""
         self._crops = _Crops(parser, [track], steady)
-        self._track, self._size = track, size
+        self._track, self._size, self._larger = track, size, larger
         self.name = f"face_crop_{track.number}"
         self.frame_offsets = tuple(range(-steady, steady + 1))
-        self.identity = f"{self.name} {VERSION} {parser.identity} {digest([track])} {size} {steady}"
-        self.notices: Sequence[str] = ()
+        by = larger.identity if larger else ""
+        self.identity = f"{self.name} {VERSION} {parser.identity} {digest([track])} {size} {steady} {by}".rstrip()
+        self.notices: Sequence[str] = larger.notices if larger else ()
 
     def process(self, given: StepInput, control: StepControl) -> Frame:
         """The crop of one frame, in the type of the plate. Raises ModelRefused, Cancelled."""
         frame, size = given.frames[0], self._size
         light, shift = linear(frame, given.layer)
         place = moved(self._track, -shift[0], -shift[1]).places[given.frame]
-        taken = crop.cut(light, place.square, size)
+        attributes = {}
+        if self._larger is not None:
+            taken = self._larger.crop(light, place.square, size, control)
+            attributes[ATTRIBUTE] = self._larger.name
+        else:
+            taken = crop.cut(light, place.square, size)
         shares, picture = self._crops.shares(self._track, given, control)
         whole = Square(size / 2, size / 2, size)
         _, _, found = mattes.at_plate(shares, picture, color.encode(taken), whole)
@@ -130,7 +140,7 @@ class CropStep:
         for index, name in enumerate(MATTES):
             matte = mattes.shaped(found[..., index], size, given.knobs["grow"], given.knobs["feather"])
             channels[name] = matte.astype(np.float16)
-        return Frame([Part(channels, Box.of_size(size, size), Box.of_size(size, size))])
+        return Frame([Part(channels, Box.of_size(size, size), Box.of_size(size, size), attributes)])
 
     def close(self) -> None:
         """The parser belongs to whoever opened it."""
@@ -140,40 +150,62 @@ class PutBackStep:
     """Edited crops put back into the plate: only what was edited changes."""
 
     name = "face_put_back"
-    knobs: Sequence[Knob] = (Knob("crop", "string", "", "Crops", tooltip="Pattern of the edited crops."),)
     frame_offsets = (0,)
 
-    def __init__(self, track: Track) -> None:
+    def __init__(self, track: Track, passes: int = 1) -> None:
+        """`passes` is how many edits of the crop there are: their changes are added."""
         self._track = track
+        self._crops = tuple(f"crop{index + 1}" for index in range(passes))
+        self.knobs: Sequence[Knob] = (
+            *(Knob(name, "string", "", "Crops", tooltip="Pattern of edited crops.") for name in self._crops),
+            Knob("before", "string", "", "Before", tooltip="Pattern of the crops before the edit; empty cuts again."),
+        )
         self.identity = f"{self.name} {VERSION} {digest([track])}"
         self.notices: Sequence[str] = ()
 
     def side_files(self, frame: int, knobs: Mapping[str, Any]) -> Mapping[str, str]:
-        """The edited crop of a frame; none where the face is not in it."""
+        """The edited crops of a frame, and the one before the edit; none where the face is not in it."""
         if frame not in self._track.places:
             return {}
-        return {"crop": FramePath.parse(str(knobs["crop"])).path(frame)}
+        named = (*self._crops, "before") if knobs["before"] else self._crops
+        return {name: FramePath.parse(str(knobs[name])).path(frame) for name in named}
 
     def process(self, given: StepInput, control: StepControl) -> Frame:
-        """The plate with the edit. Raises CorruptInput for a crop that is no square, ModelRefused."""
+        """The plate with the edits. Raises CorruptInput for a crop that is no square, ModelRefused."""
         frame = given.frames[0]
         whole = plate.take(frame, given.layer, 3)
-        if "crop" not in given.sides:
+        if not given.sides:
             control.notice("The face is not in this frame; the plate stays as it is.")
             return plate.put(frame, whole, whole.pixels)
-        edited = plate.take(given.sides["crop"], "rgba", 3)
-        after = edited.pixels
-        if after.shape[0] != after.shape[1]:
-            raise CorruptInput(f"The crop is {after.shape[1]}x{after.shape[0]} pixels; crops of faces are square.")
         clean, bad, _ = nonfinite.hold_out(whole.pixels)
         shift = _shift(frame.parts[whole.part])
         square = moved(self._track, -shift[0], -shift[1]).places[given.frame].square
-        # What was written had been rounded to the crop's type; the same rounding here leaves no difference but edits.
-        stored = given.sides["crop"].parts[edited.part].channels[edited.names[0]].dtype
-        before = crop.cut(clean, square, after.shape[0]).astype(stored).astype(np.float32)
+        before, after = self._edit(given, clean, square)
         result = nonfinite.restore(crop.put_back(clean, square, before, after), whole.pixels, bad)
         control.progress(1.0)
         return plate.put(frame, whole, result)
+
+    def _edit(self, given: StepInput, clean: Pixels, square: Square) -> tuple[Pixels, Pixels]:
+        """The crop before and after all edits, (size, size, 3)."""
+        edits = [plate.take(given.sides[name], "rgba", 3) for name in self._crops]
+        height, width = edits[0].pixels.shape[:2]
+        if height != width:
+            raise CorruptInput(f"The crop is {width}x{height} pixels; crops of faces are square.")
+        if "before" in given.sides:
+            before = plate.take(given.sides["before"], "rgba", 3).pixels
+        else:
+            # What was written had been rounded to the crop's type; the same rounding here leaves nothing but edits.
+            stored = given.sides[self._crops[0]].parts[edits[0].part].channels[edits[0].names[0]].dtype
+            before = crop.cut(clean, square, height).astype(stored).astype(np.float32)
+        for edit in edits:
+            if edit.pixels.shape != before.shape:
+                raise CorruptInput(
+                    f"An edited crop is {edit.pixels.shape[1]}x{edit.pixels.shape[0]} pixels, the one before the edit "
+                    f"{before.shape[1]}x{before.shape[0]}. Edit the crops at the size at which they were cut."
+                )
+        if len(edits) == 1:
+            return before, edits[0].pixels
+        return before, before + np.sum([_changed(before, edit.pixels) for edit in edits], axis=0)
 
     def close(self) -> None:
         """Nothing is open."""
@@ -192,6 +224,13 @@ def linear(frame: Frame, layer: str) -> tuple[Pixels, tuple[int, int]]:
         found = plate.take(frame, layer, 3)
         pixels = found.pixels
     return nonfinite.hold_out(np.ascontiguousarray(pixels))[0], _shift(frame.parts[found.part])
+
+
+def _changed(before: Pixels, after: Pixels) -> Pixels:
+    """What an edit changes; NaN and infinities count as no edit, so that they do not undo another one."""
+    with np.errstate(invalid="ignore"):
+        change = after - before
+    return np.asarray(np.where(np.isfinite(change), change, 0), np.float32)
 
 
 def crop_type(frame: Frame) -> Any:

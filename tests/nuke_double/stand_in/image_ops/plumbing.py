@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import math
 
 from ..errors import NotEvaluated
 from ..image import Image
@@ -36,12 +37,15 @@ def dissolve(op: Op) -> Image:
     """Between inputs floor(which) and the next one; inputs are counted without the mask."""
     places = [i for i in range(max(2, op.node.inputs())) if i != op.node._node_class.mask]
     which = min(max(op.number("which"), 0.0), float(len(places) - 1))
-    first = int(which)
+    # At a whole number the last input is reached from the one before: channels that are not chosen stay with that one.
+    first = max(math.ceil(which) - 1, 0)
     fraction = which - first
     a = op.image(places[first])
     if not fraction:
-        return a if not first else op.masked(op.image(0), a)
+        return a
     b = op.image(places[first + 1])
+    if fraction == 1 and not {*a.channels, *b.channels} - {*op.channels("channels", a), *op.channels("channels", b)}:
+        return op.masked(op.image(0), b)
     box = a.bbox.union(b.bbox)
     out = a.over(box)
     for name in dict.fromkeys([*op.channels("channels", a), *op.channels("channels", b)]):

@@ -1,0 +1,122 @@
+"""What lies between a face and its picture: light and shadow, things in front, the lens, the film, the file.
+
+None of it needs the mesh, so it is drawn anew for every training picture. It covers what photographs have and renders
+lack: uneven light, faces of other proportions, hard contrast, sharpening, noise, few pixels, few bits.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from bipack.imaging import color
+from bipack_train.faces.mesh import Floats
+
+Planes = tuple[Floats, NDArray[np.uint8], Floats, Floats]
+"""Picture, labels, heat-maps and octaves of one scene; see scenes.Scenes."""
+
+LUMA = np.array([[0.3], [0.59], [0.11]], np.float32)
+
+
+def hide(rng: np.random.Generator, planes: Planes, cover: Floats, width: float) -> None:
+    """Lay a smooth shape before a face of `width` pixels, in place: of `cover`, or of the color of what it hides."""
+    linear, labels, heat, octaves = planes
+    side = len(labels)
+    shape = field(rng, side, side / (width * rng.uniform(0.3, 0.8)))
+    x, y = side * rng.uniform(0.25, 0.75, 2)
+    rows, columns = np.mgrid[0:side, 0:side]
+    away = np.hypot(columns - x, rows - y) / (width * rng.uniform(0.25, 0.5))
+    shape = cv2.GaussianBlur((shape * 0.4 + 1 > away).astype(np.float32), (0, 0), float(rng.uniform(0.5, 2)))
+    if rng.random() < 0.4:
+        # A hand or an arm has the color of skin, and its light and shade.
+        cover = linear[int(y), int(x)] * np.exp(0.5 * field(rng, side, 4.0) + rng.normal(0, 0.2))[..., None]
+    linear += (cover - linear) * shape[..., None]
+    hidden = shape > 0.5
+    labels[hidden], octaves[hidden], heat[hidden] = 0, np.nan, 0
+
+
+def bent(rng: np.random.Generator, planes: Planes, reach: float) -> Planes:
+    """The scene on a cloth that was pulled at: places move by about `reach` pixels, neighbours alike."""
+    side = len(planes[1])
+    rows, columns = np.mgrid[0:side, 0:side].astype(np.float32)
+    cells = float(rng.uniform(2, 5))
+    across, down = (np.float32(reach) * field(rng, side, cells) for _ in range(2))
+
+    def moved(plane: Floats | NDArray[np.uint8], method: int) -> Floats:
+        return np.asarray(cv2.remap(plane, columns + across, rows + down, method, borderMode=cv2.BORDER_REFLECT_101))
+
+    linear, labels, heat, octaves = planes
+    nearest = cv2.INTER_NEAREST
+    return (
+        moved(linear, cv2.INTER_LINEAR),
+        np.asarray(moved(labels, nearest), np.uint8),
+        moved(heat, cv2.INTER_LINEAR),
+        moved(octaves, nearest),
+    )
+
+
+def field(rng: np.random.Generator, side: int, cells: float) -> Floats:
+    """(side, side) smooth noise of deviation about 1, with so many cells across."""
+    count = max(2, round(cells) + 1)
+    small = rng.normal(0, 1, (count, count)).astype(np.float32)
+    return np.asarray(1.4 * cv2.resize(small, (side, side), interpolation=cv2.INTER_CUBIC), np.float32)
+
+
+def seen(rng: np.random.Generator, planes: Planes) -> Planes:
+    """The scene as a camera gives it: its picture encoded, all else as it was."""
+    linear = _lit(rng, planes[0])
+    return _camera(rng, linear), *planes[1:]
+
+
+def _lit(rng: np.random.Generator, linear: Floats) -> Floats:
+    """Uneven light, and now and then the edge of a shadow, over everything."""
+    side = len(linear)
+    if rng.random() < 0.4:
+        stops = rng.uniform(0.1, 0.6) * field(rng, side, float(rng.uniform(1, 4)))
+        linear = linear * np.exp2(stops)[..., None]
+    if rng.random() < 0.12:
+        turn, rows, columns = rng.uniform(0, 2 * np.pi), *np.mgrid[0:side, 0:side]
+        away = (columns - side / 2) * np.cos(turn) + (rows - side / 2) * np.sin(turn) + rng.normal(0, 0.15 * side)
+        away = away + 0.05 * side * field(rng, side, 4.0)
+        share = 1 / (1 + np.exp(-away / float(rng.uniform(0.5, 8))))
+        linear = linear * (1 - float(rng.uniform(0.3, 0.8)) * share.astype(np.float32))[..., None]
+    return np.asarray(linear, np.float32)
+
+
+def _camera(rng: np.random.Generator, linear: Floats) -> Floats:
+    """Exposure, white, blur, noise, few colors, few pixels, few bits; the encoded picture."""
+    white = np.exp(rng.normal(0, 0.08, 3)) * 2.0 ** rng.normal(0, 0.3)
+    linear = linear * white.astype(np.float32)
+    if rng.random() < 0.3:
+        linear = cv2.GaussianBlur(linear, (0, 0), float(rng.uniform(0.4, 1.6)))
+    encoded = color.encode(np.ascontiguousarray(linear, np.float32))
+    if rng.random() < 0.5:
+        encoded = np.clip(encoded, 0, 1) ** np.exp(rng.normal(0, 0.25) + rng.normal(0, 0.04, 3)).astype(np.float32)
+    if rng.random() < 0.3:
+        grey = encoded @ LUMA
+        encoded = np.asarray(grey + (encoded - grey) * np.float32(rng.uniform(0.3, 1.5)), np.float32)
+    if rng.random() < 0.12:
+        encoded = np.repeat(encoded @ LUMA, 3, axis=2)
+    if rng.random() < 0.25:
+        blurred = cv2.GaussianBlur(encoded, (0, 0), float(rng.uniform(0.7, 2.0)))
+        encoded = encoded + np.float32(rng.uniform(0.3, 1.5)) * (encoded - blurred)
+    if rng.random() < 0.2:
+        small = round(encoded.shape[0] * float(rng.uniform(0.35, 0.8)))
+        few = cv2.resize(encoded, (small, small), interpolation=cv2.INTER_AREA)
+        encoded = cv2.resize(few, encoded.shape[1::-1], interpolation=cv2.INTER_LINEAR)
+    if rng.random() < 0.6:
+        grain = rng.normal(0, float(rng.uniform(0.003, 0.05)), encoded.shape).astype(np.float32)
+        if rng.random() < 0.4:
+            grain = cv2.GaussianBlur(grain, (0, 0), 0.8) * 2
+        encoded = encoded + grain
+    if rng.random() < 0.35:
+        encoded = _compressed(encoded, int(rng.integers(25, 92)))
+    return np.asarray(encoded, np.float32)
+
+
+def _compressed(encoded: Floats, quality: int) -> Floats:
+    coded = np.asarray(np.round(np.clip(encoded, 0, 1) * 255), np.uint8)
+    _, stream = cv2.imencode(".jpg", coded, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    back = cv2.imdecode(stream, cv2.IMREAD_COLOR)
+    return np.asarray(back, np.float32) / np.float32(255)

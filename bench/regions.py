@@ -281,6 +281,7 @@ def unpaired_clips(args: argparse.Namespace) -> None:
 
 UNPAIRED = """kind = "regions"
 name = "clip"
+regions = ["matte"]
 feather = 0.0
 [schedule]
 steps = {steps}

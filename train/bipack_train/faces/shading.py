@@ -17,7 +17,7 @@ def shade(scene: Scene, age: float) -> Floats:
     face, back = scene.on_face, scene.on_back
     albedo[back] = regions.look_up(maps.head_albedo, scene.uv[back])
     young = regions.look_up(maps.albedo, scene.uv[face])
-    years = np.float32(age)
+    years: Floats = np.full((1, 1), age, np.float32)
     if maps.onset is not None:
         onset = regions.look_up(maps.onset, scene.uv[face])[:, None]
         years = np.clip((age - onset) / (1.0 - onset), 0.0, 1.0)
@@ -33,7 +33,7 @@ def shade(scene: Scene, age: float) -> Floats:
     return _lighting(scene, albedo, shine, normal)
 
 
-def _embossed(scene: Scene, years: Floats | np.float32) -> Floats:
+def _embossed(scene: Scene, years: Floats) -> Floats:
     """Normals of the face with the relief of the skin on them; `years` is the share of the old relief."""
     slopes, old = baked.slopes(scene.head, scene.person.skin, scene.maps.height.shape[0])
     uv = scene.uv[scene.on_face]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -35,15 +36,16 @@ def _file(path: str, digest: str, region: str) -> str:
 
 def write(path: str, found: Sequence[RegionPair]) -> None:
     """Write pairs to one file, atomically; a Before that several share is written once. Raises DiskError."""
-    planes = [np.array([[one.pair.frame, one.code, one.amount] for one in found], np.float64)]
-    names = ["facts"]
+    named: dict[str, Any] = {
+        "facts": np.array([[one.pair.frame, one.code, one.amount] for one in found], np.float64),
+        "digests": np.array([one.pair.digest for one in found]),
+    }
     for index, one in enumerate(found):
         shared = index > 0 and np.array_equal(one.pair.before, found[index - 1].pair.before)
         for field in _FIELDS[1:2] if shared else _FIELDS:
-            names.append(f"{field}{index}")
-            planes.append(getattr(one.pair, field))
+            named[f"{field}{index}"] = getattr(one.pair, field)
     packed = io.BytesIO()
-    np.savez(packed, **dict(zip(names, planes, strict=True)), digests=np.array([one.pair.digest for one in found]))
+    np.savez(packed, **named)
     atomic.write_bytes(path, packed.getvalue())
 
 

@@ -42,6 +42,11 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--init", metavar="MODEL", help="model to start from; default with --clip: slowmo; none = afresh"
     )
     parser.add_argument(
+        "--keep-flow", action="store_true",
+        help="leave the flow network of the model that it starts from as it is: only the synthesis network learns, "
+        "which takes a minute or two",
+    )  # fmt: skip
+    parser.add_argument(
         "--publish-only", action="store_true", help="export and verify the last checkpoint in --out, train no further"
     )
     cli.add_run_options(parser)
@@ -75,7 +80,11 @@ def run_recipe(path: str, args: argparse.Namespace) -> int:
         pool = slowmo.pool_for(settings, args.data or "", out)
         if not len(pool):
             raise UsageError("The clips have no motion to learn from: only cuts or held frames, or fewer than --skip.")
-        slowmo.train(settings, pool, out, device=args.device, resume=args.resume, weights=weights)
+        keep_flow = getattr(args, "keep_flow", False)
+        if keep_flow and weights is None:
+            raise UsageError("--keep-flow needs a model to start from: name it with --init.")
+        options = {"device": args.device, "resume": args.resume, "weights": weights, "keep_flow": keep_flow}
+        slowmo.train(settings, pool, out, **options)
     card = publish_slowmo.publish(settings, path, args.data or "", out, base)
     for score in card.scores:
         log.info("%s: %.2f dB (%s %.2f dB)", score.set, score.value, score.baseline, score.baseline_value or 0.0)

@@ -229,7 +229,7 @@ def _prove(folder: str, seed: int) -> None:
     frames = [verify.picture_frame(color.decode(encoded), half=True) for encoded in (moving.frame0, moving.frame1)]
     step = SlowMoStep(catalog.locate(folder), "cpu")
     try:
-        frames.append(slowmo_check.between(step, *frames))
+        frames.append(slowmo_check.between(step, frames[0], frames[1]))
     finally:
         step.close()
     for name, frame in zip(slowmo_check.PROOFS, frames, strict=True):

@@ -294,9 +294,11 @@ def _fit(run: Run, pool: MomentPool, path: str, log_path: str, stop: Callable[[]
     """Fit the synthesis network to what the finished flow network finds."""
     begun, settings = time.monotonic(), run.settings
     nets = averaged(run)
+    synthesis = nets["synthesis"]
+    assert isinstance(synthesis, SynthesisNet)
     pixels = slowmo_synthesis.gather(nets["flow"], pool, settings.synthesis, settings.data.real_share, settings.seed)
-    gain = slowmo_synthesis.learn(nets["synthesis"], pixels, settings.synthesis, settings.seed, stop)
-    run.nets["synthesis"].load_state_dict(nets["synthesis"].state_dict())
+    gain = slowmo_synthesis.learn(synthesis, pixels, settings.synthesis, settings.seed, stop)
+    run.nets["synthesis"].load_state_dict(synthesis.state_dict())
     run.ema.load(nets.state_dict(), run.ema.updates)
     run.step += settings.synthesis.steps
     run.seconds += time.monotonic() - begun

@@ -13,7 +13,7 @@ import copy
 import logging
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,6 +29,8 @@ from bipack_train.slowmo_pool import REAL, RENDERED, MomentPool, Sample, moment_
 from bipack_train.slowmo_recipe import Fit
 
 log = logging.getLogger(__name__)
+
+Array = NDArray[np.float32]
 
 _MARGIN = 16
 """Pixels at the border of a moment that are not learned from: a crop hides where they come from."""
@@ -84,48 +86,58 @@ def gather(flow_net: nn.Module, pool: MomentPool, fit: Fit, real_share: float, s
 
 
 @torch.no_grad()
-def _pixels_of(
-    flow_net: nn.Module, sample: Sample, count: int, rng: np.random.Generator
-) -> tuple[NDArray[np.float32], ...]:
+def _pixels_of(flow_net: nn.Module, sample: Sample, count: int, rng: np.random.Generator) -> tuple[Array, ...]:
     """Features, first guess, candidates, truth and weight of random pixels of one moment."""
     frame0, frame1, between, prior, moment = moment_of(sample, rng, model.MULTIPLE)
-    flow = flow_net(*(_planes(one) for one in (frame0, frame1, prior)))[0][0].permute(1, 2, 0).contiguous().numpy()
+    flow = _picture(flow_net(*(_planes(one) for one in (frame0, frame1, prior)))[0])
     found = candidates(frame0, frame1, flow, moment)
-    pictures = np.concatenate([found.moved, frame0, frame1], axis=2)
-    features, guess = model.read(_planes(pictures), _planes(found.landed), torch.full((1, 1, 1, 1), moment))
-    light = [*_moved_light(frame0, frame1, found.shifts), color.decode(frame0.copy()), color.decode(frame1.copy())]
-    first = torch.softmax(model.enlarge(guess), dim=1)[0].numpy()
-    mixed = color.encode(np.asarray(sum(first[index][:, :, None] * light[index] for index in range(6)), np.float32))
+    pictures = _planes(np.concatenate([found.moved, frame0, frame1], axis=2))
+    features, guess = model.read(pictures, _planes(found.landed), torch.full((1, 1, 1, 1), moment))
+    light = _light(frame0, frame1, found.shifts)
+    weights = _picture(torch.softmax(model.enlarge(guess), dim=1))
+    mixed = np.asarray(sum(weights[:, :, index, None] * one for index, one in enumerate(light)), np.float32)
     inner = (slice(_MARGIN, -_MARGIN), slice(_MARGIN, -_MARGIN))
-    error = float(np.square(mixed - between)[inner].mean())
-    spread = found.moved.reshape(*found.moved.shape[:2], 4, 3).std(axis=2).mean(axis=2)
-    likely = model.shrink(torch.from_numpy(spread)[None, None], 2)[0, 0].numpy()
-    edge = _MARGIN // 2
-    likely = likely[edge:-edge, edge:-edge]
-    chance = (likely * (1 - _UNIFORM) / (likely.mean() + 1e-6) + _UNIFORM).ravel()
-    chance /= chance.sum()
-    place = rng.choice(chance.size, count, p=chance)
-    row, column = place // likely.shape[1] + edge, place % likely.shape[1] + edge
-    high, wide = 2 * row + rng.integers(0, 2, count), 2 * column + rng.integers(0, 2, count)
-    weight = 1 / (chance[place] * chance.size) / (error + _FLOOR)
+    error = float(np.square(color.encode(mixed) - between)[inner].mean())
+    row, column, chance = _places(found.moved, count, rng)
+    at = 2 * row + rng.integers(0, 2, count), 2 * column + rng.integers(0, 2, count)
     return (
-        features[0].permute(1, 2, 0).numpy()[row, column],
-        guess[0].permute(1, 2, 0).numpy()[row, column],
-        np.stack([one[high, wide] for one in light], axis=1),
-        between[high, wide],
-        weight.astype(np.float32),
+        _picture(features)[row, column],
+        _picture(guess)[row, column],
+        np.stack([one[at] for one in light], axis=1),
+        between[at],
+        (1 / chance / (error + _FLOOR)).astype(np.float32),
     )
 
 
-def _moved_light(frame0: NDArray[np.float32], frame1: NDArray[np.float32], shifts: NDArray[np.float32]) -> Iterator:  # type: ignore[type-arg]
+def _places(moved: Array, count: int, rng: np.random.Generator) -> tuple[NDArray[np.int64], ...]:
+    """Rows and columns at half the size, and how much likelier than evenly each was drawn: more where candidates
+    differ."""
+    spread = moved.reshape(*moved.shape[:2], 4, 3).std(axis=2).mean(axis=2)
+    edge = _MARGIN // 2
+    small = _picture(model.shrink(_planes(spread[:, :, None]), 2))[edge:-edge, edge:-edge, 0]
+    likely = (small * (1 - _UNIFORM) / (small.mean() + 1e-6) + _UNIFORM).ravel()
+    likely = likely / likely.mean()
+    place = rng.choice(likely.size, count, p=likely / likely.sum())
+    return place // small.shape[1] + edge, place % small.shape[1] + edge, likely[place]
+
+
+def _light(frame0: Array, frame1: Array, shifts: Array) -> list[Array]:
+    """The candidates as the host makes them, scene-linear."""
     rows, columns = np.mgrid[0 : shifts.shape[0], 0 : shifts.shape[1]].astype(np.float32)
     both = [color.decode(frame.copy()) for frame in (frame0, frame1)]
-    for index in range(4):
-        x, y = columns + shifts[:, :, 2 * index], rows + shifts[:, :, 2 * index + 1]
-        yield weave.looked_up(both[index % 2], x, y)
+    moved = [
+        weave.looked_up(both[index % 2], columns + shifts[:, :, 2 * index], rows + shifts[:, :, 2 * index + 1])
+        for index in range(4)
+    ]
+    return [*moved, *both]
 
 
-def _planes(pixels: NDArray[np.float32]) -> Tensor:
+def _picture(planes: Tensor) -> Array:
+    """(1, channels, height, width) as (height, width, channels)."""
+    return np.ascontiguousarray(planes[0].permute(1, 2, 0).numpy())
+
+
+def _planes(pixels: Array) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)[None], np.float32))
 
 
@@ -148,12 +160,7 @@ def learn(net: model.SynthesisNet, pixels: Pixels, fit: Fit, seed: int, stop: Ca
         rise, fall = min(1.0, (step + 1) / _WARM_UP), 0.5 * (1 + math.cos(math.pi * step / fit.steps))
         for group in optimizer.param_groups:
             group["lr"] = fit.learning_rate * rise * (0.01 + 0.99 * fall)
-        chosen = torch.randint(len(features), (fit.batch,))
-        noisy = features[chosen] + _NOISE * torch.randn(fit.batch, model.FEATURES)
-        loss = (pixels.weight[chosen] * _errors(net, noisy, pixels, chosen)).mean()
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
+        _step(net, optimizer, pixels, features, fit.batch)
         with torch.no_grad():
             for kept, new in zip(average.parameters(), net.parameters(), strict=True):
                 kept.lerp_(new, max(_AVERAGE, 1 / (step + 2)))
@@ -167,6 +174,17 @@ def learn(net: model.SynthesisNet, pixels: Pixels, fit: Fit, seed: int, stop: Ca
     gain = 10 * math.log10(before / after)
     log.info("synthesis: %d steps, %.2f dB better on what it learned from", step + 1, gain)
     return gain
+
+
+def _step(
+    net: model.SynthesisNet, optimizer: torch.optim.Optimizer, pixels: Pixels, features: Tensor, batch: int
+) -> None:
+    chosen = torch.randint(len(features), (batch,))
+    noisy = features[chosen] + _NOISE * torch.randn(batch, model.FEATURES)
+    loss = (pixels.weight[chosen] * _errors(net, noisy, pixels, chosen)).mean()
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()  # type: ignore[no-untyped-call]
+    optimizer.step()
 
 
 @torch.no_grad()

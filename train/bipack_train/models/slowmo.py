@@ -225,9 +225,11 @@ class SynthesisNet(nn.Module):
         nn.init.zeros_(self.head.weight)
 
     def forward(self, moved: Tensor, frame0: Tensor, frame1: Tensor, landed: Tensor, time: Tensor) -> Tensor:
-        """`moved` (N, 12, H, W) and `landed` of the candidates (N, 6, H, W: each value on two by two pixels, so that all
-        inputs are of one size), the encoded frames (N, 3, H, W) and the time (N, 1, 1, 1), 0 to 1, to weights
-        (N, 6, H, W): of the four of `moved`, of frame 0 and of frame 1. Their sum is 1.
+        """The candidates, the encoded frames (N, 3, H, W) and the time (N, 1, 1, 1), 0 to 1, to weights (N, 6, H, W).
+
+        `moved` (N, 12, H, W) and `landed` (N, 6, H, W: each value on two by two pixels, so that all inputs are of one
+        size) are those of `bipack.imaging.candidates`. The weights are those of the four of `moved`, of frame 0 and of
+        frame 1; their sum is 1.
         """
         features, guess = read(torch.cat([moved, frame0, frame1], dim=1), shrink(landed, 2), time)
         return torch.softmax(enlarge(guess + self.change(features)), dim=1)

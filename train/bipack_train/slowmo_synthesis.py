@@ -80,7 +80,8 @@ def gather(flow_net: nn.Module, pool: MomentPool, fit: Fit, real_share: float, s
         weights = np.concatenate([row[4] for row in rows])
         weights *= np.float32(share / weights.sum())
         parts.append([*(np.concatenate([row[part] for row in rows]) for part in range(4)), weights])
-    log.info("read %d pixels of each of %d moments in %.0f s", fit.pixels, total, time.monotonic() - begun)
+    read = sum(len(part[4]) for part in parts) // fit.pixels
+    log.info("read %d pixels of each of %d moments in %.0f s", fit.pixels, read, time.monotonic() - begun)
     joined = [torch.from_numpy(np.concatenate([part[index] for part in parts])) for index in range(5)]
     return Pixels(joined[0], joined[1], joined[2], joined[3], joined[4] / joined[4].mean())
 

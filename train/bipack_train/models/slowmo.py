@@ -23,7 +23,7 @@ MULTIPLE = 16
 CANDIDATES = 6
 """Frames 0 and 1 moved by the flow that came from frame 0, by the one from frame 1, and as they stand."""
 
-LUMA = (0.299, 0.587, 0.114)
+_WEIGHTS_OF_LUMA = (0.299, 0.587, 0.114)
 
 _MEMORY = 16
 """Channels that one level of the flow network hands to the next."""
@@ -232,7 +232,7 @@ class SynthesisNet(nn.Module):
         frame 1; their sum is 1.
         """
         features, guess = read(torch.cat([moved, frame0, frame1], dim=1), shrink(landed, 2), time)
-        return torch.softmax(enlarge(guess + self.change(features)), dim=1)
+        return enlarge(torch.softmax(guess + self.change(features), dim=1))
 
     def change(self, features: Tensor) -> Tensor:
         """What is learned: (N, FEATURES, H, W) to what is added to the logarithms of the weights."""
@@ -250,7 +250,8 @@ def read(pictures: Tensor, landed: Tensor, time: Tensor) -> tuple[Tensor, Tensor
 
     Returns the features and the first guess of the weights' logarithms, both at half the size.
     """
-    apart = shrink(_apart(pictures), 2)
+    differences, luma = (functional.conv2d(pictures, weights.to(pictures.device)) for weights in (_DIFFERENCES, _LUMA))
+    apart = functional.conv2d(shrink(differences.abs(), 2), _PLANE_MEANS.to(pictures.device))
     near = box(apart)
     windows = (apart, near, box(near), wide(apart, 1), wide(apart, 3))
     cover = landed[:, 4:].clamp(0, 1)
@@ -258,32 +259,38 @@ def read(pictures: Tensor, landed: Tensor, time: Tensor) -> tuple[Tensor, Tensor
     features = [
         *(torch.log(part + 0.003) + 3.5 for part in windows),
         *(2 * part - 1.5 for part in (cover, shown, wide(cover, 1))),
-        *_texture(pictures),
+        *_texture(shrink(luma, 2), shrink(luma * luma, 2)),
         *_unevenness(landed[:, :4]),
         *(torch.log(share + 0.02).expand_as(cover[:, :1]) + 1 for share in (1 - time, time)),
-        shrink(_luma(pictures)[:, :1], 2) * 3 - 1.2,
+        shrink(luma[:, :1], 2) * 3 - 1.2,
     ]
     return torch.cat(features, dim=1), _first_guess(windows[2], shown, time)
 
 
-def _apart(pictures: Tensor) -> Tensor:
-    """How far pairs of candidates differ, and how far each differs from the mean of the moved ones: (N, 13, H, W)."""
-    ones = [pictures[:, 3 * index : 3 * index + 3] for index in range(CANDIDATES)]
-    mean = (ones[0] + ones[1] + ones[2] + ones[3]) * 0.25
-    pairs = [(ones[0], ones[1]), (ones[2], ones[3]), (ones[4], ones[5]), (ones[0], ones[2])]
-    pairs += [(ones[1], ones[3]), (ones[0], ones[5]), (ones[1], ones[4]), *((one, mean) for one in ones)]
-    return torch.cat([(one - other).abs().mean(dim=1, keepdim=True) for one, other in pairs], dim=1)
+def _comparison() -> tuple[Tensor, Tensor, Tensor]:
+    """Weights of 1x1 convolutions: from 18 planes to all differences, to the luma of each candidate, and from the
+    differences to their means over red, green and blue."""
+    moved = torch.eye(CANDIDATES)[:4].mean(dim=0)
+    ones = torch.eye(CANDIDATES)
+    rows = [ones[first] - (moved if second is None else ones[second]) for first, second in _PAIRS]
+    differences = torch.cat([torch.kron(row[None], torch.eye(3)) for row in rows])
+    luma = torch.kron(ones, torch.tensor([_WEIGHTS_OF_LUMA]))
+    means = torch.kron(torch.eye(len(_PAIRS)), torch.full((1, 3), 1 / 3))
+    return differences[:, :, None, None], luma[:, :, None, None], means[:, :, None, None]
 
 
-def _luma(pictures: Tensor) -> Tensor:
-    red, green, blue = (pictures[:, plane::3] for plane in range(3))
-    return LUMA[0] * red + LUMA[1] * green + LUMA[2] * blue
+_PAIRS = (
+    *((0, 1), (2, 3), (4, 5), (0, 2), (1, 3), (0, 5), (1, 4)),
+    *((index, None) for index in range(CANDIDATES)),
+)
+"""Candidates whose difference is read; None is the mean of the four moved ones."""
+
+_DIFFERENCES, _LUMA, _PLANE_MEANS = _comparison()
 
 
-def _texture(pictures: Tensor) -> list[Tensor]:
+def _texture(luma: Tensor, squares: Tensor) -> list[Tensor]:
     """Contrast around each pixel of each candidate."""
-    luma = _luma(pictures)
-    variance = (box(shrink(luma * luma, 2)) - box(shrink(luma, 2)).square()).clamp(min=0)
+    variance = (box(squares) - box(luma).square()).clamp(min=0)
     return [torch.log(part + 1e-5) * 0.5 + 4 for part in (variance, wide(variance, 1))]
 
 

@@ -40,9 +40,8 @@ def made(nets: torch.nn.ModuleDict, first: torch.Tensor, second: torch.Tensor, f
     """Candidates as numpy, and their weights as tensors."""
     frames = [picture[0].permute(1, 2, 0).contiguous().numpy() for picture in (first, second)]
     found = candidates(*frames, flow[0].permute(1, 2, 0).contiguous().numpy(), time)
-    moved, landed = (
-        torch.from_numpy(part.transpose(2, 0, 1)[None].copy()) for part in (found.moved, found.landed_whole)
-    )
+    planes = np.concatenate(found.moved, axis=2), found.landed_whole
+    moved, landed = (torch.from_numpy(part.transpose(2, 0, 1)[None].copy()) for part in planes)
     with torch.no_grad():
         return found, nets["synthesis"](moved, first, second, landed, torch.full((1, 1, 1, 1), time))
 
@@ -58,7 +57,7 @@ def test_untrained_networks_follow_the_flow_that_they_are_given(time):
     assert torch.allclose(flow, even_flow(3.0), atol=1e-4)
     assert float(reliability[:, :, 8:-8, 8:-8].min()) > 0.9
     for index, shift in enumerate((-3 * time, 3 * (1 - time)) * 2):
-        assert np.allclose(found.shifts[inner][:, :, 2 * index], shift, atol=1e-3)
+        assert np.allclose(found.shifts[index][inner][:, :, 0], shift, atol=1e-3)
     assert torch.allclose(weights.sum(dim=1), torch.ones(1), atol=1e-5)
     of_frame0 = (weights[:, 0] + weights[:, 2] + weights[:, 4])[:, 8:-8, 8:-8]
     assert torch.allclose(of_frame0, torch.tensor(1 - time), atol=0.02)

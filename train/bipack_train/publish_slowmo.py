@@ -209,8 +209,8 @@ def _feeds(height: int, width: int, time: float) -> dict[str, NDArray[np.float32
         frame[height // 2 : height // 2 + 3, width // 3 : width // 3 + 3] = 2.83
     prior = prior_of(frames[0], frames[1])
     found = candidates(frames[0], frames[1], prior, time)
-    arrays = {"frame0": frames[0], "frame1": frames[1], "prior": prior, "moved": found.moved}
-    arrays["landed"] = found.landed_whole
+    arrays = {"frame0": frames[0], "frame1": frames[1], "prior": prior}
+    arrays |= {"moved": np.concatenate(found.moved, axis=2), "landed": found.landed_whole}
     planes = {name: np.ascontiguousarray(array.transpose(2, 0, 1)[None]) for name, array in arrays.items()}
     return {**planes, "time": np.full((1, 1, 1, 1), time, np.float32)}
 

@@ -13,7 +13,7 @@ import copy
 import logging
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from bipack.errors import BipackError
 from bipack.imaging import color, weave
 from bipack.imaging.candidates import candidates
+from bipack.imaging.classical_flow import places
 from bipack_train.models import slowmo as model
 from bipack_train.slowmo_pool import REAL, RENDERED, MomentPool, Sample, moment_of
 from bipack_train.slowmo_recipe import Fit
@@ -92,7 +93,7 @@ def _pixels_of(flow_net: nn.Module, sample: Sample, count: int, rng: np.random.G
     frame0, frame1, between, prior, moment = moment_of(sample, rng, model.MULTIPLE)
     flow = _picture(flow_net(*(_planes(one) for one in (frame0, frame1, prior)))[0])
     found = candidates(frame0, frame1, flow, moment)
-    pictures = _planes(np.concatenate([found.moved, frame0, frame1], axis=2))
+    pictures = _planes(np.concatenate([*found.moved, frame0, frame1], axis=2))
     features, guess = model.read(pictures, _planes(found.landed), torch.full((1, 1, 1, 1), moment))
     light = _light(frame0, frame1, found.shifts)
     weights = _picture(torch.softmax(model.enlarge(guess), dim=1))
@@ -110,10 +111,10 @@ def _pixels_of(flow_net: nn.Module, sample: Sample, count: int, rng: np.random.G
     )
 
 
-def _places(moved: Array, count: int, rng: np.random.Generator) -> tuple[NDArray[np.int64], ...]:
+def _places(moved: Sequence[Array], count: int, rng: np.random.Generator) -> tuple[NDArray[np.int64], ...]:
     """Rows and columns at half the size, and how much likelier than evenly each was drawn: more where candidates
     differ."""
-    spread = moved.reshape(*moved.shape[:2], 4, 3).std(axis=2).mean(axis=2)
+    spread = np.stack(moved).std(axis=0).mean(axis=2)
     edge = _MARGIN // 2
     small = _picture(model.shrink(_planes(spread[:, :, None]), 2))[edge:-edge, edge:-edge, 0]
     likely = (small * (1 - _UNIFORM) / (small.mean() + 1e-6) + _UNIFORM).ravel()
@@ -122,13 +123,13 @@ def _places(moved: Array, count: int, rng: np.random.Generator) -> tuple[NDArray
     return place // small.shape[1] + edge, place % small.shape[1] + edge, likely[place]
 
 
-def _light(frame0: Array, frame1: Array, shifts: Array) -> list[Array]:
+def _light(frame0: Array, frame1: Array, shifts: Sequence[Array]) -> list[Array]:
     """The candidates as the host makes them, scene-linear."""
-    rows, columns = np.mgrid[0 : shifts.shape[0], 0 : shifts.shape[1]].astype(np.float32)
+    columns, rows = places(*frame0.shape[:2])
     both = [color.decode(frame.copy()) for frame in (frame0, frame1)]
     moved = [
-        weave.looked_up(both[index % 2], columns + shifts[:, :, 2 * index], rows + shifts[:, :, 2 * index + 1])
-        for index in range(4)
+        weave.looked_up(both[index % 2], columns + shift[:, :, 0], rows + shift[:, :, 1])
+        for index, shift in enumerate(shifts)
     ]
     return [*moved, *both]
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from bipack.imaging.classical_flow import filled, warp
+from bipack.imaging.classical_flow import filled, places, warp
 from bipack.imaging.frame import Pixels
 
 _MATCH = 20.0
@@ -25,15 +25,16 @@ _COVER_MOST = 2.0
 class Candidates:
     """Candidates for one moment of a pair of frames (height, width even)."""
 
-    moved: Pixels
-    """(height, width, 12): frames 0 and 1 moved by the flow that came from frame 0, then by the one from frame 1."""
+    moved: tuple[Pixels, ...]
+    """Four of (height, width, 3): frames 0 and 1 moved by the flow that came from frame 0, then by the one from
+    frame 1."""
 
     landed: Pixels
     """(height / 2, width / 2, 6): x and y of the motion from frame 0 to 1 as it came from frame 0 and as it came from
     frame 1, in pixels of the half size; then the area, 0 to 2, that came from frame 0 and from frame 1."""
 
-    shifts: Pixels
-    """(height, width, 8): x and y, in pixels, from the new frame to where each of the four of `moved` was taken."""
+    shifts: tuple[Pixels, ...]
+    """Four of (height, width, 2): x and y, in pixels, from the new frame to where each of `moved` was taken."""
 
     @property
     def landed_whole(self) -> Pixels:
@@ -48,14 +49,15 @@ def candidates(frame0: Pixels, frame1: Pixels, flow: Pixels, time: float) -> Can
     from0, cover0 = _land(there, time, np.abs(small0 - warp(small1, there)).mean(axis=2))
     from1, cover1 = _land(back, 1 - time, np.abs(small1 - warp(small0, back)).mean(axis=2))
     height, width = frame0.shape[:2]
-    moved, shifts = [], []
+    moved: list[Pixels] = []
+    shifts: list[Pixels] = []
     for motion in (from0, -from1):
         whole = 2 * np.asarray(cv2.resize(motion, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
         for frame, share in ((frame0, -time), (frame1, 1 - time)):
             shifts.append(np.float32(share) * whole)
             moved.append(warp(frame, shifts[-1], cv2.INTER_CUBIC))
     landed = np.concatenate([from0, -from1, cover0[:, :, None], cover1[:, :, None]], axis=2)
-    return Candidates(np.concatenate(moved, axis=2), landed, np.concatenate(shifts, axis=2))
+    return Candidates(tuple(moved), landed, tuple(shifts))
 
 
 def _half(picture: Pixels) -> Pixels:
@@ -66,7 +68,7 @@ def _half(picture: Pixels) -> Pixels:
 def _land(flow: Pixels, share: float, error: Pixels) -> tuple[Pixels, Pixels]:
     """The flow carried forward along `share` of itself, holes filled from around, and the area that landed."""
     height, width = flow.shape[:2]
-    rows, columns = np.mgrid[0:height, 0:width].astype(np.float32)
+    columns, rows = places(height, width)
     x, y = columns + np.float32(share) * flow[:, :, 0], rows + np.float32(share) * flow[:, :, 1]
     left, top = np.floor(x).astype(np.int32), np.floor(y).astype(np.int32)
     right, low = x - left, y - top

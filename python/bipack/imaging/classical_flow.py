@@ -7,6 +7,7 @@ result says where each pixel of the new frame lies in both frames, so that any c
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import Any
 
@@ -108,10 +109,18 @@ def blended(frame0: Pixels, frame1: Pixels, found: Between) -> Pixels:
 
 def warp(picture: Pixels, shift: Pixels, filtering: int = cv2.INTER_LINEAR) -> Pixels:
     """`picture` looked up at x + shift(x); edges repeat."""
-    height, width = shift.shape[:2]
-    rows, columns = np.mgrid[0:height, 0:width].astype(np.float32)
+    columns, rows = places(*shift.shape[:2])
     x, y = columns + shift[:, :, 0], rows + shift[:, :, 1]
     return np.asarray(cv2.remap(picture, x, y, filtering, borderMode=cv2.BORDER_REPLICATE), np.float32)
+
+
+@functools.lru_cache(maxsize=4)
+def places(height: int, width: int) -> tuple[Pixels, Pixels]:
+    """The column and the row of every pixel, as float32 that cannot be written to."""
+    found = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
+    for plane in found:
+        plane.flags.writeable = False
+    return found[0], found[1]
 
 
 def _project(flow: Pixels, share: float, error: Pixels) -> tuple[Pixels, NDArray[np.bool_]]:
@@ -120,7 +129,7 @@ def _project(flow: Pixels, share: float, error: Pixels) -> tuple[Pixels, NDArray
     Where several pixels land on one, those that match the other frame better count for more.
     """
     height, width = flow.shape[:2]
-    rows, columns = np.mgrid[0:height, 0:width].astype(np.float32)
+    columns, rows = places(height, width)
     x, y = columns + share * flow[:, :, 0], rows + share * flow[:, :, 1]
     left, top = np.floor(x).astype(np.int64), np.floor(y).astype(np.int64)
     good = np.exp(-20.0 * error)

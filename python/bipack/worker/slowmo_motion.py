@@ -99,7 +99,7 @@ class Networks:
         self, planes: dict[str, Pixels], found: Candidates, time: float, cancel: threading.Event | None
     ) -> Pixels:
         """What each candidate at `time` counts for, (height, width, 6) of the padded size."""
-        given = {"moved": _as_planes(found.moved), "landed": _as_planes(found.landed_whole)}
+        given = {"moved": _as_planes(*found.moved), "landed": _as_planes(found.landed_whole)}
         moment = np.full((1, 1, 1, 1), time, np.float32)
         return _pixels(self._synthesis.run({**planes, **given, "time": moment}, cancel)["weights"])
 
@@ -142,16 +142,16 @@ class PairMotion:
         weights = self._networks.weights(self._planes, found, time, self._cancel)
         weights[weights < _LEAST] = 0
         height, width = self.size
-        return self._far(self._chosen(found.shifts[:height, :width], weights[:height, :width]), self._trust)
+        shifts = tuple(np.ascontiguousarray(shift[:height, :width]) for shift in found.shifts)
+        return self._far(self._chosen(shifts, weights[:height, :width]), self._trust)
 
-    def _chosen(self, shifts: Pixels, weights: Pixels) -> Between:
+    def _chosen(self, shifts: tuple[Pixels, ...], weights: Pixels) -> Between:
         """The candidates with their weights; and one motion, the likelier of the two, for what must not be mixed."""
         first = (weights[:, :, 0] + weights[:, :, 1] >= weights[:, :, 2] + weights[:, :, 3])[:, :, None]
-        to0, to1 = (np.where(first, shifts[:, :, at : at + 2], shifts[:, :, at + 4 : at + 6]) for at in (0, 2))
+        to0, to1 = (np.where(first, shifts[which], shifts[which + 2]) for which in (0, 1))
         mask = np.ascontiguousarray(weights[:, :, 0] + weights[:, :, 2] + weights[:, :, 4])
         hazard = classical_flow.disagreement(self._first, self._second, to0, to1, mask)
-        mix = Mix(tuple(np.ascontiguousarray(shifts[:, :, at : at + 2]) for at in (0, 2, 4, 6)), weights)
-        return Between(to0, to1, mask, hazard, mix)
+        return Between(to0, to1, mask, hazard, Mix(shifts, weights))
 
     def _far(self, found: Between, trust: Pixels | None) -> Between:
         """The same with a hazard that also knows of doubtful flow and of motion beyond the trained range."""
@@ -194,9 +194,16 @@ def _padded(pixels: Pixels, multiple: int, least: int) -> Pixels:
     return np.pad(pixels, ((0, down), (0, right), (0, 0)), mode="edge")
 
 
-def _as_planes(pixels: Pixels) -> Pixels:
-    """(height, width, channels) as (1, channels, height, width)."""
-    return np.ascontiguousarray(pixels.transpose(2, 0, 1)[None], np.float32)
+def _as_planes(*pictures: Pixels) -> Pixels:
+    """Pictures (height, width, channels) as one (1, channels, height, width)."""
+    height, width = pictures[0].shape[:2]
+    planes = np.empty((1, sum(picture.shape[2] for picture in pictures), height, width), np.float32)
+    at = 0
+    for picture in pictures:
+        for channel in range(picture.shape[2]):
+            planes[0, at] = picture[:, :, channel]
+            at += 1
+    return planes
 
 
 def _pixels(planes: Pixels) -> Pixels:

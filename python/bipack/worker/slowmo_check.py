@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import threading
 from collections.abc import Mapping
@@ -22,8 +21,6 @@ from bipack.worker.step import StepControl, StepInput, knob_values
 PROOFS = ("proof_in_0.exr", "proof_in_1.exr", "proof_out.exr")
 """Two frames beside the model, and the one halfway between them."""
 
-_CALLS = itertools.count()
-
 _SIZE = (67, 51)
 """Odd on purpose; (width, height)."""
 
@@ -33,10 +30,8 @@ def between(step: SlowMoStep, first: Frame, second: Frame, time: float = 0.5, me
     knobs = knob_values(step.knobs, {"cuts": "ignore", "method": method}, 0, step.name)
     control = StepControl(progress=lambda fraction: None, notice=lambda text: None, cancel=threading.Event())
     frames: Mapping[int, Frame] = {0: first, 1: second}
-    # The step keeps the motion of a pair under these; two frames after each other may well have one address.
-    hashes = {offset: f"checked {next(_CALLS)}" for offset in frames}
     moment = Moment(1, time, time, time, 0.0, 0.0, (0, 1))
-    return step.process(StepInput(1, frames, knobs=knobs, hashes=hashes, moment=moment), control)
+    return step.process(StepInput(1, frames, knobs=knobs, moment=moment), control)
 
 
 def check(located: Located) -> list[Check]:

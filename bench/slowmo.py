@@ -103,7 +103,9 @@ def _scores(step: SlowMoStep, name: str, moments: Iterator, look: str | None) ->
 
     for index, moment in enumerate(moments):
         frames = [frame_of(color.decode(encoded)) for encoded in (moment.frame0, moment.frame1)]
-        found = [encoded_of(between(step, frames, moment.time, method)) for method in ("classical", "auto")]
+        # Named, since frames made after each other may have one address, by which motion would be found again.
+        key = f"{name} {index}"
+        found = [encoded_of(between(step, frames, moment.time, method, key)) for method in ("classical", "auto")]
         mixed = moment.frame0 * np.float32(1 - moment.time) + moment.frame1 * np.float32(moment.time)
         if look and index < 3:
             _write_strip(look, f"{name} {index}", moment.frame0, moment.truth, *found)
@@ -229,7 +231,7 @@ def between(step: SlowMoStep, frames: Sequence[Frame], at: float, method: str = 
     """The frame at `at`, 0 to 1, between two, as `bipack run` makes it. The same `key` means the same frames."""
     knobs = knob_values(step.knobs, {"method": method, "cuts": "ignore"}, 0, "slowmo")
     control = StepControl(lambda fraction: None, lambda text: None, threading.Event())
-    hashes = {offset: f"{key} {id(frame)}" for offset, frame in enumerate(frames)}
+    hashes = {offset: f"{key} {offset}" if key else f"{id(frame)}" for offset, frame in enumerate(frames)}
     moment = Moment(1, at, at, at, 0.0, 0.0, (0, 1))
     return step.process(StepInput(1, dict(enumerate(frames)), knobs=knobs, hashes=hashes, moment=moment), control)
 

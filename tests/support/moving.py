@@ -49,9 +49,9 @@ def write_shot(folder: Path, places: list[float], first: int = 1001, **options: 
 
 
 def install_slowmo(folder: Path) -> Path:
-    """A model that believes the classical flow at `folder`: synthesis scales it by the time. Needs sizes of 16."""
+    """A model that believes the classical flow at `folder`: both flows count the same. Needs sizes of 16."""
     folder.mkdir(parents=True, exist_ok=True)
-    plane, flow, pair = (1, 3, "H", "W"), (1, 4, "H", "W"), (1, 2, "H", "W")
+    plane, flow = (1, 3, "H", "W"), (1, 4, "H", "W")
     b = graphs.Builder()
     zero = b.op("Mul", b.op("Add", "frame0", "frame1"), b.const(0.0))
     trust = b.op("Add", b.op("Slice", zero, b.ints([0]), b.ints([2]), b.ints([1])), b.const(1.0))
@@ -62,15 +62,15 @@ def install_slowmo(folder: Path) -> Path:
         names=("flow", "reliability"),
     )
     b = graphs.Builder()
-    motion = b.op("Slice", "flow", b.ints([0]), b.ints([2]), b.ints([1]))
-    back = b.op("Neg", b.op("Mul", motion, "time"))
-    on = b.op("Add", motion, back)
-    rest = b.op("Mul", b.op("Add", b.op("Add", "frame0", "frame1"), b.const(0.0)), b.const(0.0))
-    half = b.op("Add", b.op("Slice", rest, b.ints([0]), b.ints([1]), b.ints([1])), b.const(1.0))
-    trusted = b.op("Slice", "reliability", b.ints([0]), b.ints([1]), b.ints([1]))
-    mask = b.op("Mul", b.op("Mul", half, trusted), b.op("Sub", b.const(1.0), "time"))
-    inputs = [("frame0", plane), ("frame1", plane), ("flow", flow), ("reliability", pair), ("time", (1, 1, 1, 1))]
-    second = b.model([back, on, mask], inputs, (1, "C", "H", "W"), names=("to0", "to1", "mask"))
+    every = b.op("Concat", "moved", "frame0", "frame1", "landed", axis=1)
+    none = b.op("Mul", b.op("Slice", every, b.ints([0]), b.ints([1]), b.ints([1])), b.const(0.0))
+    later = b.op("Add", none, "time")
+    sooner = b.op("Sub", b.const(1.0), later)
+    half = b.const(0.5)
+    shares = [b.op("Mul", share, half) for share in (sooner, later)]
+    weights = b.op("Concat", *shares, *shares, none, none, axis=1)
+    inputs = [("moved", (1, 12, "H", "W")), ("frame0", plane), ("frame1", plane), ("landed", (1, 6, "H", "W"))]
+    second = b.model([weights], [*inputs, ("time", (1, 1, 1, 1))], (1, "C", "H", "W"), names=("weights",))
     paths = [graphs.save(model, folder / name) for model, name in ((first, "flow.onnx"), (second, "synthesis.onnx"))]
     card = ModelCard(
         name=folder.name,

@@ -15,7 +15,9 @@ from bipack.errors import ModelRefused, UsageError
 from bipack.imaging import classical_flow, color
 from bipack.imaging.image_io import read_frame, write_frame
 from bipack.worker import model_check, slowmo_check
-from bipack_train import cli, publish_slowmo, slowmo, slowmo_recipe, slowmo_scores
+from bipack.worker.slowmo_step import SlowMoStep
+from bipack_train import cli, publish_slowmo, slowmo, slowmo_recipe, slowmo_scores, slowmo_synthesis
+from bipack_train.models.slowmo import FEATURES
 from bipack_train.verify import picture_frame
 from moments import rendered_pool, sliding
 
@@ -26,6 +28,7 @@ TINY = slowmo_recipe.SlowmoRecipe(
     "1.0.0",
     "A test.",
     schedule=slowmo_recipe.Schedule(minutes=0.0, steps=4, batch=1, crop=48, warm_up=1),
+    synthesis=slowmo_recipe.Fit(pixels=60, steps=20, batch=64),
 )
 
 
@@ -36,7 +39,7 @@ def test_a_stopped_run_goes_on_bit_for_bit(tmp_path):
     folder = str(tmp_path / "stopped")
     slowmo.train(TINY, pool, folder, device="cpu", stop=lambda: next(asked))
     again = slowmo.train(TINY, pool, folder, device="cpu", resume=True)
-    assert straight.step == again.step == 4
+    assert straight.step == again.step == 4 + 20
     for name, value in straight.ema.state().items():
         assert torch.equal(value, again.ema.state()[name]), name
 
@@ -64,17 +67,54 @@ def test_training_learns_what_the_classical_flow_misses():
     """A prior that is wrong by a pixel and a half everywhere is put right."""
     pool = rendered_pool()
     settings = dataclasses.replace(TINY, schedule=dataclasses.replace(TINY.schedule, batch=2, learning_rate=2e-3))
-    run = slowmo.start_run(settings, torch.device("cpu"))
+    net = slowmo.start_run(settings, torch.device("cpu")).nets["flow"]
     batch = pool.sample(np.random.default_rng(0), 2, 0.0)
     wrong = dataclasses.replace(batch, prior=batch.flow + 1.5)
-    first = slowmo.judge(run.nets["flow"], run.nets["synthesis"], wrong, settings.schedule, autocast=False)
-    optimizer = torch.optim.Adam(run.nets.parameters(), lr=2e-3)
+    first = slowmo.judge(net, wrong, settings.schedule, autocast=False)
+    optimizer = torch.optim.Adam(net.parameters(), lr=2e-3)
     for _ in range(25):
-        judged = slowmo.judge(run.nets["flow"], run.nets["synthesis"], wrong, settings.schedule, autocast=False)
+        judged = slowmo.judge(net, wrong, settings.schedule, autocast=False)
         optimizer.zero_grad()
         judged.loss.backward()
         optimizer.step()
     assert float(judged.loss.detach()) < 0.8 * float(first.loss.detach())
+
+
+def test_the_fit_gains_on_what_it_learned_from_and_the_network_reads_plain_features():
+    pool, fit = rendered_pool(), slowmo_recipe.Fit(pixels=200, steps=150, batch=256)
+    nets = slowmo.networks(TINY).eval()
+    pixels = slowmo_synthesis.gather(nets["flow"], pool, fit, 0.5, seed=1)
+    assert pixels.features.shape == (800, FEATURES) and float(pixels.weight.mean()) == pytest.approx(1, abs=1e-3)
+    gain = slowmo_synthesis.learn(nets["synthesis"], pixels, fit, 1, stop=lambda: False)
+    assert gain > 0.3
+    # The scaling of the fit is folded into the weights: the same gain without it.
+    rows = torch.arange(len(pixels.features))
+    errors = [
+        (pixels.weight * slowmo_synthesis._errors(net, pixels.features, pixels, rows)).mean().item()
+        for net in (slowmo.networks(TINY)["synthesis"], nets["synthesis"])
+    ]
+    assert 10 * np.log10(errors[0] / errors[1]) == pytest.approx(gain, abs=0.02)
+
+
+def test_light_is_encoded_for_the_loss_as_for_the_networks():
+    light = np.array([0.0, 1e-4, 0.003, 0.02, 0.5, 1.0, 4.0, 100.0], np.float32)
+    found = slowmo_synthesis._encoded(torch.from_numpy(light)).numpy()
+    np.testing.assert_allclose(found, color.encode(light.copy()), atol=2e-5)
+
+
+def test_a_flow_network_that_is_kept_stays_what_it_was(tmp_path):
+    pool, start = rendered_pool(), slowmo.networks(TINY)
+    for value in start["flow"].parameters():
+        torch.nn.init.normal_(value, 0, 0.01)
+    weights = {name: value for name, value in start.state_dict().items() if name.startswith("flow.")}
+    run = slowmo.train(TINY, pool, str(tmp_path), device="cpu", weights=weights, keep_flow=True)
+    nets = slowmo.averaged(run)
+    assert run.step == 20 and all(torch.equal(nets.state_dict()[name], value) for name, value in weights.items())
+    assert nets["synthesis"].head.weight.any()
+    again = slowmo.train(TINY, pool, str(tmp_path), device="cpu", resume=True, keep_flow=True)
+    assert again.step == 20, "what is finished is not done again"
+    with pytest.raises(ModelRefused, match="another flow network"):
+        slowmo._begin_with(slowmo.networks(TINY), {"flow.at_half.layers.0.weight": torch.zeros(1)})
 
 
 def test_the_classical_method_finds_the_frame_between():
@@ -98,7 +138,11 @@ def clip_model(tmp_path_factory):
     with open(os.path.join(ROOT, "train", "recipes", "slowmo_clip.toml"), encoding="utf-8") as stream:
         text = stream.read()
     text = text.replace("scene_size = 208", "scene_size = 64").replace("crop = 160", "crop = 48")
-    recipe.write_text(text.replace("batch = 8", "batch = 1").replace("crops_per_pair = 4", "crops_per_pair = 1"))
+    recipe.write_text(
+        text.replace("batch = 8", "batch = 1")
+        .replace("crops_per_pair = 4", "crops_per_pair = 1")
+        .replace("steps = 600", "steps = 30")
+    )
     torch.set_num_threads(1)
     options = ["--clip", str(folder / "fast.%04d.exr"), "--skip", "4", "--init", "none", "--steps", "3"]
     out = str(folder / "run")
@@ -112,7 +156,7 @@ def test_a_clip_becomes_a_model_folder_with_card_graphs_and_proof(clip_model):
     assert card.sha256 == cards.file_sha256(os.path.join(clip_model, card.file))
     second = card.graphs["synthesis"]
     assert second.sha256 == cards.file_sha256(os.path.join(clip_model, second.file))
-    assert card.training.steps == 3
+    assert card.training.steps == 3 + 30
     proof = [read_frame(os.path.join(clip_model, name)) for name in slowmo_check.PROOFS]
     assert all(np.isfinite(part.channels["R"].astype(np.float32)).all() for frame in proof for part in frame.parts)
     assert {"README.md", "training.csv"} <= set(os.listdir(clip_model))
@@ -134,13 +178,13 @@ def test_new_frames_keep_any_size_and_light(clip_model):
     frames = [frame[:37, :51].astype(np.float32) / 255 for frame in sliding(3, side=64)]
     for frame in frames:
         frame[10:14, 20:24] = 5.0
-    prior = classical_flow.prior_of(frames[0], frames[2])
-    with slowmo_scores.Interpolator(clip_model) as model:
-        results = model.between(frames[0], frames[2], prior, [0.25, 0.5])
-        still = model.between(frames[0], frames[0], np.zeros_like(prior), [0.5])[0]
+    step = SlowMoStep(catalog.locate(clip_model), "cpu")
+    results = [slowmo_scores.new_frame(step, frames[0], frames[2], time) for time in (0.25, 0.5)]
+    still = slowmo_scores.new_frame(step, frames[0], frames[0].copy(), 0.5)
+    step.close()
     assert [result.shape for result in results] == [(37, 51, 3)] * 2
     assert max(float(result.max()) for result in results) > 4.5
-    assert np.array_equal(still, frames[0])
+    np.testing.assert_allclose(still, frames[0], atol=1e-5)
 
 
 def test_a_graph_that_is_not_the_network_is_not_published(clip_model):

@@ -16,6 +16,7 @@ from bipack.errors import CorruptInput, DiskError, MissingInput, UsageError
 from bipack.frames import FramePath
 from bipack.imaging import weave
 from bipack.imaging.image_io import read_frame, write_frame
+from bipack.worker import slowmo_check
 from bipack.worker.sequence import run_sequence
 from bipack.worker.slowmo_step import SlowMoStep
 from moving import WIDTH, frame, install_slowmo, picture, write_shot
@@ -96,6 +97,15 @@ def test_identical_frames_give_the_same_frame_at_every_time(tmp_path, network):
             for name, pixels in before.items():
                 np.testing.assert_array_equal(made(tmp_path / str(number), result)[name], pixels)
         del told
+
+
+def test_frames_without_a_name_are_never_taken_for_earlier_ones(network):
+    """Frames that are made and dropped may have the address of the ones before."""
+    for at in range(6):
+        made_here = slowmo_check.between(network, frame(10.0 * at), frame(10.0 * at + STEP))
+        green = made_here.parts[0].channels["G"].astype(np.float32)
+        assert np.abs(green - picture(10.0 * at + STEP / 2)[:, :, 1])[8:-8, 12:-12].mean() < 0.01
+        del made_here, green
 
 
 def test_a_lamp_of_10000_nits_moves_over_black_and_keeps_its_peak(tmp_path, network):

@@ -36,11 +36,16 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--skip", type=int, default=16, metavar="N", help="frames of the clip from one key to the next (default 16)"
     )
     parser.add_argument("--name", help="name of the model (default: the recipe's)")
-    parser.add_argument("--minutes", type=float, help="train for so long")
-    parser.add_argument("--steps", type=int, help="train for so many steps: repeatable bit for bit")
+    parser.add_argument("--minutes", type=float, help="train the flow network for so long")
+    parser.add_argument("--steps", type=int, help="train it for so many steps: repeatable bit for bit")
     parser.add_argument(
         "--init", metavar="MODEL", help="model to start from; default with --clip: slowmo; none = afresh"
     )
+    parser.add_argument(
+        "--keep-flow", action="store_true",
+        help="leave the flow network of the model that it starts from as it is: only the synthesis network learns, "
+        "which takes a few minutes; with --clip this is so unless --minutes or --steps says otherwise",
+    )  # fmt: skip
     parser.add_argument(
         "--publish-only", action="store_true", help="export and verify the last checkpoint in --out, train no further"
     )
@@ -75,12 +80,23 @@ def run_recipe(path: str, args: argparse.Namespace) -> int:
         pool = slowmo.pool_for(settings, args.data or "", out)
         if not len(pool):
             raise UsageError("The clips have no motion to learn from: only cuts or held frames, or fewer than --skip.")
-        slowmo.train(settings, pool, out, device=args.device, resume=args.resume, weights=weights)
+        keep_flow = _keeps_flow(args, weights is not None)
+        slowmo.train(settings, pool, out, device=args.device, resume=args.resume, weights=weights, keep_flow=keep_flow)
     card = publish_slowmo.publish(settings, path, args.data or "", out, base)
     for score in card.scores:
         log.info("%s: %.2f dB (%s %.2f dB)", score.set, score.value, score.baseline, score.baseline_value or 0.0)
     log.info("%s is in %s. Copy the folder into onnx_models to install it.", card.name, os.path.join(out, card.name))
     return 0
+
+
+def _keeps_flow(args: argparse.Namespace, starts_from_model: bool) -> bool:
+    """Whether the flow network stays what it was. Raises UsageError where there is none."""
+    if getattr(args, "keep_flow", False):
+        if not starts_from_model:
+            raise UsageError("--keep-flow needs a model to start from: name it with --init.")
+        return True
+    timed = bool(getattr(args, "minutes", None) or getattr(args, "steps", None))
+    return bool(getattr(args, "clip", [])) and starts_from_model and not timed
 
 
 def _with_options(settings: SlowmoRecipe, args: argparse.Namespace) -> SlowmoRecipe:

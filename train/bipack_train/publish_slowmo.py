@@ -26,10 +26,11 @@ from bipack.card import Geometry, GraphFile, ModelCard, Port, Score, Training
 from bipack.catalog import Located
 from bipack.errors import ModelRefused
 from bipack.imaging import color
+from bipack.imaging.candidates import candidates
 from bipack.imaging.classical_flow import prior_of
 from bipack.imaging.image_io import write_frame
 from bipack.worker import slowmo_check
-from bipack.worker.session import open_session
+from bipack.worker.session import Session, open_session
 from bipack.worker.slowmo_step import SlowMoStep
 from bipack_train import checkpoint, export, motion_scenes, pictures, publish_superres, slowmo, slowmo_scores, verify
 from bipack_train.models.slowmo import MULTIPLE
@@ -45,7 +46,7 @@ FLOW_LIMIT = 2e-3
 """Largest difference between PyTorch and ONNX Runtime, in pixels of flow (and in shares of visibility and mask)."""
 
 _FLOW_PORTS = (("frame0", "frame1", "prior"), ("flow", "reliability"))
-_SYNTHESIS_PORTS = (("frame0", "frame1", "flow", "reliability", "time"), ("to0", "to1", "mask"))
+_SYNTHESIS_PORTS = (("moved", "frame0", "frame1", "landed", "time"), ("weights",))
 
 Arrays = Mapping[str, NDArray[np.float32]]
 
@@ -167,20 +168,18 @@ def checks(nets: nn.ModuleDict, folder: str) -> list[Check]:
                 results = session.run(given)
                 with torch.no_grad():
                     expected = nets[name](*(torch.from_numpy(given[port]) for port in inputs))
+                expected = expected if isinstance(expected, tuple) else (expected,)
                 worst = max(_difference(results[port], value) for port, value in zip(outputs, expected, strict=True))
                 found.append(Check(f"PyTorch against {name}.onnx at {width}x{height}", worst, FLOW_LIMIT))
-        found.append(Check("motion of still frames, pixels", _stillness(flow, synthesis), 0.0))
+        found.append(Check("motion of still frames, pixels", _stillness(flow), 0.0))
     return found
 
 
-def _stillness(flow: object, synthesis: object) -> float:
-    """Longest motion that the graphs see between a frame and itself."""
-    feeds = _feeds(64, 64, 0.375)
-    given = {"frame0": feeds["frame0"], "frame1": feeds["frame0"], "prior": np.zeros((1, 4, 64, 64), np.float32)}
-    found = flow.run(given)  # type: ignore[attr-defined]
-    given = {name: given[name] for name in ("frame0", "frame1")}
-    moved = synthesis.run({**given, **found, "time": feeds["time"]})  # type: ignore[attr-defined]
-    return float(max(np.abs(values).max() for values in (found["flow"], moved["to0"], moved["to1"])))
+def _stillness(flow: Session) -> float:
+    """Longest motion that the graph sees between a frame and itself."""
+    frame = _feeds(64, 64, 0.375)["frame0"]
+    found = flow.run({"frame0": frame, "frame1": frame, "prior": np.zeros((1, 4, 64, 64), np.float32)})
+    return float(np.abs(found["flow"]).max())
 
 
 def _difference(result: NDArray[np.float32], expected: torch.Tensor) -> float:
@@ -209,11 +208,11 @@ def _feeds(height: int, width: int, time: float) -> dict[str, NDArray[np.float32
     for frame in frames:
         frame[height // 2 : height // 2 + 3, width // 3 : width // 3 + 3] = 2.83
     prior = prior_of(frames[0], frames[1])
-    planes = {name: array.transpose(2, 0, 1)[None] for name, array in zip(("frame0", "frame1"), frames, strict=True)}
-    flow = prior.transpose(2, 0, 1)[None]
-    trust = np.random.default_rng(height).random((1, 2, height, width))
-    arrays = {**planes, "prior": flow, "flow": flow, "reliability": trust, "time": np.full((1, 1, 1, 1), time)}
-    return {name: np.ascontiguousarray(array, np.float32) for name, array in arrays.items()}
+    found = candidates(frames[0], frames[1], prior, time)
+    arrays = {"frame0": frames[0], "frame1": frames[1], "prior": prior}
+    arrays |= {"moved": np.concatenate(found.moved, axis=2), "landed": found.landed_whole}
+    planes = {name: np.ascontiguousarray(array.transpose(2, 0, 1)[None]) for name, array in arrays.items()}
+    return {**planes, "time": np.full((1, 1, 1, 1), time, np.float32)}
 
 
 def _scene(seed: int, side: int) -> motion_scenes.Moving:
@@ -230,7 +229,7 @@ def _prove(folder: str, seed: int) -> None:
     frames = [verify.picture_frame(color.decode(encoded), half=True) for encoded in (moving.frame0, moving.frame1)]
     step = SlowMoStep(catalog.locate(folder), "cpu")
     try:
-        frames.append(slowmo_check.halfway(step, *frames))
+        frames.append(slowmo_check.between(step, frames[0], frames[1]))
     finally:
         step.close()
     for name, frame in zip(slowmo_check.PROOFS, frames, strict=True):
@@ -268,9 +267,9 @@ def readme(card: ModelCard, table: Sequence[slowmo_scores.SetScore]) -> str:
         "",
         "## What it is",
         "",
-        f"Two graphs: `{FLOW}` refines a classical flow once for each pair of frames, `{SYNTHESIS}` finds for each new "
-        "frame where its pixels lie in both frames and which to believe. Neither paints: the plate's own pixels are "
-        "warped. Where both frames are equal nothing moves.",
+        f"Two graphs: `{FLOW}` refines a classical flow once for each pair of frames; `{SYNTHESIS}` weighs, for each "
+        "new frame, what that flow brings to every pixel from both frames. Neither paints: the plate's own pixels are "
+        "moved and mixed. Where both frames are equal nothing moves.",
         "",
         f"Trained for {card.training.steps} steps ({card.training.minutes:.0f} minutes, {card.training.machine}); "
         f"`{slowmo.LOG}` is the log. It learned from:",

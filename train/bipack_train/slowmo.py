@@ -1,9 +1,10 @@
 """The slow-motion trainer: the moments it learns from, its loss and its loop.
 
-Both networks are trained together: the new frame is warped and blended as the host does it and compared with the
-truth, in the encoding of the worker. Where the scene was rendered, the true flow and visibility guide the flow network
-as well. A pool of moments with their classical flow is made first and kept in the run's folder, so that the loop only
-trains. `minutes` bounds a run by the clock: rates follow the share of the time that is used up.
+The flow network learns first: each frame moved by the flow must look like the other one where both show the same, and
+where the scene was rendered, the true flow and visibility are known. Then the synthesis network is fitted to what that
+flow brings (`slowmo_synthesis`). A pool of moments with their classical flow is made first and kept in the run's
+folder, so that the loop only trains. `minutes` bounds the loop by the clock: rates follow the share of the time that
+is used up.
 """
 
 from __future__ import annotations
@@ -24,13 +25,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from bipack import atomic
-from bipack.errors import BipackError, UsageError
-from bipack_train import checkpoint, motion_scenes, pictures, recipe, slowmo_clips, timed_run
+from bipack.errors import BipackError, ModelRefused, UsageError
+from bipack_train import checkpoint, motion_scenes, pictures, recipe, slowmo_clips, slowmo_synthesis, timed_run
 from bipack_train.devices import pick_device
 from bipack_train.ema import Ema
-from bipack_train.models.slowmo import FlowNet, SynthesisNet, blend
+from bipack_train.models.slowmo import FlowNet, SynthesisNet, warp
 from bipack_train.slowmo_pool import RENDERED, Batch, MomentPool, crops_of, default_path
-from bipack_train.slowmo_recipe import Network, Schedule, SlowmoRecipe
+from bipack_train.slowmo_recipe import Schedule, SlowmoRecipe
 
 log = logging.getLogger(__name__)
 
@@ -88,7 +89,7 @@ def _cuttings(settings: SlowmoRecipe, folder: str) -> list[pictures.Pixels]:
 def pool_for(settings: SlowmoRecipe, folder: str, out: str) -> MomentPool:
     """The pool of a run: read where it is there and fits the recipe, else made and kept."""
     path = default_path(out)
-    mark = recipe.digest(dataclasses.replace(settings, network=Network(), schedule=Schedule()))
+    mark = recipe.digest(SlowmoRecipe("", "", "", "", settings.seed, data=settings.data))
     marker = path + ".recipe"
     if os.path.exists(path) and os.path.exists(marker):
         with open(marker, encoding="utf-8") as stream:
@@ -115,25 +116,24 @@ class Judged:
     """Mean squared error of each picture, (N,)."""
 
 
-def judge(flow_net: nn.Module, synthesis_net: nn.Module, batch: Batch, schedule: Schedule, autocast: bool) -> Judged:
-    """Run both networks on a batch and compare with its truth."""
-    kind = batch.frame0.device.type
-    with torch.autocast(kind, torch.bfloat16, enabled=autocast):
+def judge(flow_net: nn.Module, batch: Batch, schedule: Schedule, autocast: bool) -> Judged:
+    """Run the flow network on a batch, move each frame by its flow and compare it with the other."""
+    with torch.autocast(batch.frame0.device.type, torch.bfloat16, enabled=autocast):
         flow, reliability = flow_net(batch.frame0, batch.frame1, batch.prior)
-        to0, to1, mask = synthesis_net(batch.frame0, batch.frame1, flow, reliability, batch.time)
-    result = blend(batch.frame0, batch.frame1, to0, to1, mask)
     # One lamp must not outweigh all else.
     peak = batch.between.amax(dim=(1, 2, 3), keepdim=True).clamp(min=1.0)
-    difference = (result - batch.between) / peak
-    error = difference.square().mean(dim=(1, 2, 3))
-    loss = _charbonnier(difference) + 0.5 * _charbonnier(_slopes(difference)) + 0.1 * (error + 1e-5).sqrt().mean()
+    seen = batch.known * batch.seen + (1 - batch.known) * reliability.detach()
+    there = (warp(batch.frame1, flow[:, :2]) - batch.frame0) / peak * seen[:, :1]
+    back = (warp(batch.frame0, flow[:, 2:]) - batch.frame1) / peak * seen[:, 1:]
+    difference = torch.cat([there, back], dim=1)
+    loss = _charbonnier(difference) + 0.5 * _charbonnier(_slopes(difference))
     if float(batch.known.sum()) > 0:
         loss = (
             loss
             + schedule.flow_weight * _flow_error(flow, batch)
             + schedule.seen_weight * _seen_error(reliability, batch)
         )
-    return Judged(loss, error.detach())
+    return Judged(loss, difference.detach().square().mean(dim=(1, 2, 3)))
 
 
 def _charbonnier(difference: Tensor) -> Tensor:
@@ -177,7 +177,7 @@ class Run:
 
 
 def networks(settings: SlowmoRecipe) -> nn.ModuleDict:
-    """Both networks, untrained: the classical method."""
+    """Both networks, untrained: the flow that they are given, and the first guess of what it brings."""
     return nn.ModuleDict(
         {"flow": FlowNet(settings.network.flow_width), "synthesis": SynthesisNet(settings.network.synthesis_width)}
     )
@@ -188,7 +188,11 @@ def start_run(settings: SlowmoRecipe, device: torch.device) -> Run:
     torch.manual_seed(settings.seed)
     nets = networks(settings).to(device).to(memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(
-        nets.parameters(), lr=settings.schedule.learning_rate, betas=(0.9, 0.99), weight_decay=1e-4, foreach=True
+        nets["flow"].parameters(),
+        lr=settings.schedule.learning_rate,
+        betas=(0.9, 0.99),
+        weight_decay=1e-4,
+        foreach=True,
     )
     rng = np.random.default_rng([settings.seed, 2])
     return Run(settings, nets, Ema(nets, settings.schedule.ema), optimizer, rng, device)
@@ -213,10 +217,10 @@ def take_step(run: Run, pool: MomentPool) -> Judged:
     for group in run.optimizer.param_groups:
         group["lr"] = learning_rate(schedule, run.step, progress(run))
     batch = on_device(pool.sample(run.rng, schedule.batch, run.settings.data.real_share), run.device)
-    judged = judge(run.nets["flow"], run.nets["synthesis"], batch, schedule, autocast=True)
+    judged = judge(run.nets["flow"], batch, schedule, autocast=True)
     run.optimizer.zero_grad(set_to_none=True)
     judged.loss.backward()  # type: ignore[no-untyped-call]
-    nn.utils.clip_grad_norm_(run.nets.parameters(), schedule.gradient_limit)
+    nn.utils.clip_grad_norm_(run.nets["flow"].parameters(), schedule.gradient_limit)
     run.optimizer.step()
     run.ema.update(run.nets)
     run.step += 1
@@ -236,11 +240,13 @@ def train(
     device: str = "auto",
     resume: bool = False,
     weights: dict[str, Tensor] | None = None,
+    keep_flow: bool = False,
     stop: Callable[[], bool] = lambda: False,
 ) -> Run:
     """Run a recipe on `pool` to its end and return the run; its averaged weights are the model.
 
-    `out` takes checkpoint.safetensors and training.csv; `weights` are those of a model to start from. Raises
+    `out` takes checkpoint.safetensors and training.csv; `weights` are those of a model to start from, of both networks
+    or of the flow network alone; with `keep_flow` that stays as it is and only the synthesis network learns. Raises
     UsageError where `out` holds a run already and `resume` is not set, DiskError, and BipackError where the loss is no
     longer finite.
     """
@@ -251,20 +257,58 @@ def train(
     log.info("%d rendered moments of %d, %.0f MB", pool.count(RENDERED), len(pool), pool.megabytes)
     run = start_run(settings, pick_device(device))
     if weights is not None:
-        run.nets.load_state_dict(weights)
+        _begin_with(run.nets, weights)
         run.ema = Ema(run.nets, settings.schedule.ema)
     if resume and os.path.exists(path):
-        timed_run.restore(run, run.nets, path)
+        state = timed_run.restore(run, run.nets, path)
         log.info("going on from step %d", run.step)
-    _loop(run, pool, path, os.path.join(out, LOG), stop)
+        if state.extra.get("fitted"):
+            return run
+    if not run.step:
+        _write_row(os.path.join(out, LOG), _LOG_COLUMNS, fresh=True)
+    if not keep_flow:
+        _loop(run, pool, path, os.path.join(out, LOG), stop)
+    if keep_flow or progress(run) >= 1.0:
+        _fit(run, pool, path, os.path.join(out, LOG), stop)
     return run
+
+
+def _begin_with(nets: nn.ModuleDict, weights: dict[str, Tensor]) -> None:
+    """Start from weights; a synthesis network of another shape begins afresh.
+
+    Raises ModelRefused where the flow network is of another shape.
+    """
+    for part in nets:
+        prefix = f"{part}."
+        own = {name[len(prefix) :]: value for name, value in weights.items() if name.startswith(prefix)}
+        expected = {name: value.shape for name, value in nets[part].state_dict().items()}
+        if {name: value.shape for name, value in own.items()} == expected:
+            nets[part].load_state_dict(own)
+        elif part == "flow":
+            raise ModelRefused("The model to start from has another flow network than the recipe.")
+        else:
+            log.info("The model to start from has another %s network than the recipe: it begins afresh.", part)
+
+
+def _fit(run: Run, pool: MomentPool, path: str, log_path: str, stop: Callable[[], bool]) -> None:
+    """Fit the synthesis network to what the finished flow network finds."""
+    begun, settings = time.monotonic(), run.settings
+    nets = averaged(run)
+    synthesis = nets["synthesis"]
+    assert isinstance(synthesis, SynthesisNet)
+    pixels = slowmo_synthesis.gather(nets["flow"], pool, settings.synthesis, settings.data.real_share, settings.seed)
+    gain = slowmo_synthesis.learn(synthesis, pixels, settings.synthesis, settings.seed, stop)
+    run.nets["synthesis"].load_state_dict(synthesis.state_dict())
+    run.ema.load(nets.state_dict(), run.ema.updates)
+    run.step += settings.synthesis.steps
+    run.seconds += time.monotonic() - begun
+    _write_row(log_path, (run.step, f"{run.seconds / 60:.2f}", f"{-gain:.4f}", settings.synthesis.learning_rate, ""))
+    timed_run.save(run, run.nets, path, fitted="yes")
 
 
 def _loop(run: Run, pool: MomentPool, path: str, log_path: str, stop: Callable[[], bool]) -> None:
     settings = run.settings
     begun, earlier, saved = time.monotonic(), run.seconds, time.monotonic()
-    if not run.step:
-        _write_row(log_path, _LOG_COLUMNS, fresh=True)
     losses: list[float] = []
     errors: list[Tensor] = []
     while progress(run) < 1.0:

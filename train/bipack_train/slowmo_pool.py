@@ -74,6 +74,10 @@ class MomentPool:
     def __len__(self) -> int:
         return sum(len(samples) for samples in self._groups.values())
 
+    def samples(self, group: str) -> Sequence[Sample]:
+        """The moments of a group, as they are stored."""
+        return self._groups.get(group, [])
+
     def count(self, group: str) -> int:
         """Moments in a group."""
         return len(self._groups.get(group, []))
@@ -194,6 +198,20 @@ def _crop(sample: Sample, rng: np.random.Generator, side: int) -> tuple[NDArray[
     scalar = np.ones((1, 1, 1), np.float32)
     visible = np.ascontiguousarray(seen.transpose(2, 0, 1), np.float32)
     return (*planes, prior, scalar * np.float32(time), truth, visible, scalar * np.float32(known))
+
+
+def moment_of(sample: Sample, rng: np.random.Generator, multiple: int) -> tuple[Pixels, Pixels, Pixels, Pixels, float]:
+    """Frame 0, frame 1, between, prior and time of a stored moment, played backwards half the time; its sides are cut
+    to a multiple."""
+    height, width = (side // multiple * multiple for side in sample.frames.shape[:2])
+    frames = sample.frames[:height, :width].astype(np.float32)
+    if sample.frames.dtype == np.uint8:
+        frames /= np.float32(255)
+    frame0, frame1, between = (np.ascontiguousarray(frames[:, :, at : at + 3]) for at in (0, 3, 6))
+    prior = np.ascontiguousarray(sample.prior[:height, :width], np.float32)
+    if rng.random() < 0.5:
+        return frame1, frame0, between, np.ascontiguousarray(prior[:, :, [2, 3, 0, 1]]), 1 - sample.time
+    return frame0, frame1, between, prior, sample.time
 
 
 def crops_of(

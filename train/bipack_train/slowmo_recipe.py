@@ -16,7 +16,7 @@ class Network:
     """Size of the networks."""
 
     flow_width: int = 32
-    synthesis_width: int = 32
+    synthesis_width: int = 48
 
 
 @dataclass(frozen=True)
@@ -61,8 +61,23 @@ class Data:
 
 
 @dataclass(frozen=True)
+class Fit:
+    """How the synthesis network is fitted once the flow network is there."""
+
+    moments: int = 2200
+    """Moments of the pool that are read, at most."""
+
+    pixels: int = 360
+    """Pixels of each."""
+
+    steps: int = 1200
+    batch: int = 4096
+    learning_rate: float = 3e-3
+
+
+@dataclass(frozen=True)
 class Schedule:
-    """How long, how fast, with which loss."""
+    """How long the flow network learns, how fast, with which loss."""
 
     minutes: float = 12.0
     """Time that the loop may take; 0 = only `steps` counts."""
@@ -92,6 +107,7 @@ class SlowmoRecipe:
     network: Network = field(default_factory=Network)
     data: Data = field(default_factory=Data)
     schedule: Schedule = field(default_factory=Schedule)
+    synthesis: Fit = field(default_factory=Fit)
     checkpoint_seconds: float = field(default=60.0, metadata=recipe.VOLATILE)
     log_every: int = field(default=50, metadata=recipe.VOLATILE)
     limits: tuple[str, ...] = field(default=(), metadata=recipe.VOLATILE)

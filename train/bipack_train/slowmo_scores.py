@@ -1,76 +1,35 @@
-"""How good new frames are: the model (through ONNX Runtime) beside the classical method, on what training never saw."""
+"""How good new frames are: model and classical method, as the worker runs them, on what training never saw."""
 
 from __future__ import annotations
 
-import contextlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from types import TracebackType
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bipack import catalog
-from bipack.catalog import Located
-from bipack.errors import ModelRefused
-from bipack.imaging import classical_flow
-from bipack.imaging.classical_flow import prior_of, warp
-from bipack.worker.session import open_session
+from bipack.imaging import color
+from bipack.imaging.frame import Box, Frame, Part
+from bipack.imaging.plate import take
+from bipack.worker import slowmo_check
+from bipack.worker.slowmo_step import SlowMoStep
 from bipack_train import motion_scenes, pictures, slowmo_clips
-from bipack_train.models.slowmo import MULTIPLE
 
 Pixels = NDArray[np.float32]
 
 
-class Interpolator:
-    """The two graphs of a slow-motion model folder, opened; use it in `with`."""
-
-    def __init__(self, folder: str, device: str = "cpu") -> None:
-        located = catalog.locate(folder)
-        card = located.card
-        if card is None or "synthesis" not in card.graphs:
-            raise ModelRefused(f"{folder} is no slow-motion model: its card names no graph called synthesis.")
-        second = os.path.join(located.folder, card.graphs["synthesis"].file)
-        with contextlib.ExitStack() as stack:
-            self._flow = stack.enter_context(open_session(Located(located.name, located.path, None), device))
-            self._synthesis = stack.enter_context(open_session(Located(located.name, second, None), device))
-            self._open = stack.pop_all()
-
-    def __enter__(self) -> Interpolator:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._open.close()
-
-    def between(self, frame0: Pixels, frame1: Pixels, prior: Pixels, times: Sequence[float]) -> list[Pixels]:
-        """New frames at `times` between encoded frames (height, width, 3); `prior` as `prior_of` gives it."""
-        height, width = frame0.shape[:2]
-        planes = {"frame0": _planes(frame0), "frame1": _planes(frame1)}
-        found = self._flow.run({**planes, "prior": _planes(prior)})
-        results = []
-        for time in times:
-            moment = np.full((1, 1, 1, 1), time, np.float32)
-            out = self._synthesis.run(
-                {**planes, "flow": found["flow"], "reliability": found["reliability"], "time": moment}
-            )
-            to0, to1, mask = (_pixels(out[name], height, width) for name in ("to0", "to1", "mask"))
-            first, second = warp(frame0, to0), warp(frame1, to1)
-            results.append(np.asarray(second + mask * (first - second), np.float32))
-        return results
+def new_frame(step: SlowMoStep, frame0: Pixels, frame1: Pixels, time: float, method: str = "auto") -> Pixels:
+    """The frame at `time` between two encoded ones as the worker makes it; encoded."""
+    frames = [_frame(color.decode(encoded.copy())) for encoded in (frame0, frame1)]
+    return color.encode(take(slowmo_check.between(step, frames[0], frames[1], time, method)).pixels)
 
 
-def _planes(pixels: Pixels) -> Pixels:
-    """(height, width, channels) to (1, channels, height, width), padded by its edge to a multiple of 16."""
-    height, width = pixels.shape[:2]
-    padded = np.pad(pixels, ((0, -height % MULTIPLE), (0, -width % MULTIPLE), (0, 0)), mode="edge")
-    return np.ascontiguousarray(padded.transpose(2, 0, 1)[None], np.float32)
-
-
-def _pixels(planes: Pixels, height: int, width: int) -> Pixels:
-    return np.ascontiguousarray(planes[0, :, :height, :width].transpose(1, 2, 0))
+def _frame(linear: Pixels) -> Frame:
+    window = Box.of_size(linear.shape[1], linear.shape[0])
+    channels = {name: np.ascontiguousarray(linear[:, :, index]) for index, name in enumerate("RGB")}
+    return Frame([Part(channels, window, window, {})])
 
 
 # Sets ---------------------------------------------------------------------------------------------------------------
@@ -161,22 +120,16 @@ class SetScore:
         return self.model - self.classical
 
 
-def score(name: str, moments: Iterator[Moment], model: Interpolator) -> SetScore:
+def score(name: str, moments: Iterator[Moment], step: SlowMoStep) -> SetScore:
     """Score one set."""
     rows = []
     for moment in moments:
-        prior = prior_of(moment.frame0, moment.frame1)
         mixed = moment.frame0 * np.float32(1 - moment.time) + moment.frame1 * np.float32(moment.time)
-        plain = classical(moment, prior)
-        ours = model.between(moment.frame0, moment.frame1, prior, [moment.time])[0]
+        plain, ours = (
+            new_frame(step, moment.frame0, moment.frame1, moment.time, method) for method in ("classical", "model")
+        )
         rows.append([psnr(result, moment.truth) for result in (mixed, plain, ours)])
     return SetScore(name, len(rows), *(float(value) for value in np.mean(rows, axis=0)))
-
-
-def classical(moment: Moment, prior: Pixels) -> Pixels:
-    """The new frame without a model."""
-    found = classical_flow.between(moment.frame0, moment.frame1, prior, moment.time)
-    return classical_flow.blended(moment.frame0, moment.frame1, found)
 
 
 def psnr(result: Pixels, truth: Pixels) -> float:
@@ -187,13 +140,16 @@ def psnr(result: Pixels, truth: Pixels) -> float:
 
 def table(folder: str, data: str, most: int) -> list[SetScore]:
     """Every held-out set, with at most `most` moments of each clip and four times as many rendered ones."""
-    with Interpolator(folder) as model:
+    step = SlowMoStep(catalog.locate(folder), "cpu")
+    try:
         rows = [
-            score(held_out.name, clip_moments(data, held_out, most), model)
+            score(held_out.name, clip_moments(data, held_out, most), step)
             for held_out in CLIPS
             if _is_there(os.path.join(data, held_out.path))
         ]
-        rows.append(score("rendered motion", rendered_moments(data, 4 * most), model))
+        rows.append(score("rendered motion", rendered_moments(data, 4 * most), step))
+    finally:
+        step.close()
     return rows
 
 

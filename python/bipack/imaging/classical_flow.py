@@ -7,6 +7,7 @@ result says where each pixel of the new frame lies in both frames, so that any c
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +28,17 @@ _HAZARD_ERROR = 8.0
 
 
 @dataclass(frozen=True, eq=False)
+class Mix:
+    """More than one place in each frame for a pixel of the new one, and what each counts for."""
+
+    shifts: tuple[Pixels, ...]
+    """Four of (height, width, 2): pixels from the new frame into frame 0, frame 1, frame 0, frame 1."""
+
+    weights: Pixels
+    """(height, width, 6): of these four, of frame 0 and of frame 1 as they stand. Their sum is 1."""
+
+
+@dataclass(frozen=True, eq=False)
 class Between:
     """Where the pixels of a new frame lie in the two frames around it."""
 
@@ -39,6 +51,9 @@ class Between:
 
     hazard: Pixels
     """(height, width): 0 where the result can be trusted, 1 where it should be looked at."""
+
+    mix: Mix | None = None
+    """Where it is there, pictures are made by it; what must not be mixed is still taken by the fields above."""
 
 
 def prior_of(frame0: Pixels, frame1: Pixels) -> Pixels:
@@ -92,12 +107,20 @@ def blended(frame0: Pixels, frame1: Pixels, found: Between) -> Pixels:
     return np.asarray(second + found.mask[:, :, None] * (first - second), np.float32)
 
 
-def warp(picture: Pixels, shift: Pixels) -> Pixels:
-    """`picture` looked up bilinearly at x + shift(x); edges repeat."""
-    height, width = shift.shape[:2]
-    rows, columns = np.mgrid[0:height, 0:width].astype(np.float32)
+def warp(picture: Pixels, shift: Pixels, filtering: int = cv2.INTER_LINEAR) -> Pixels:
+    """`picture` looked up at x + shift(x); edges repeat."""
+    columns, rows = places(*shift.shape[:2])
     x, y = columns + shift[:, :, 0], rows + shift[:, :, 1]
-    return np.asarray(cv2.remap(picture, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.float32)
+    return np.asarray(cv2.remap(picture, x, y, filtering, borderMode=cv2.BORDER_REPLICATE), np.float32)
+
+
+@functools.lru_cache(maxsize=4)
+def places(height: int, width: int) -> tuple[Pixels, Pixels]:
+    """The column and the row of every pixel, as float32 that cannot be written to."""
+    found = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
+    for plane in found:
+        plane.flags.writeable = False
+    return found[0], found[1]
 
 
 def _project(flow: Pixels, share: float, error: Pixels) -> tuple[Pixels, NDArray[np.bool_]]:
@@ -106,7 +129,7 @@ def _project(flow: Pixels, share: float, error: Pixels) -> tuple[Pixels, NDArray
     Where several pixels land on one, those that match the other frame better count for more.
     """
     height, width = flow.shape[:2]
-    rows, columns = np.mgrid[0:height, 0:width].astype(np.float32)
+    columns, rows = places(height, width)
     x, y = columns + share * flow[:, :, 0], rows + share * flow[:, :, 1]
     left, top = np.floor(x).astype(np.int64), np.floor(y).astype(np.int64)
     good = np.exp(-20.0 * error)
@@ -122,11 +145,11 @@ def _project(flow: Pixels, share: float, error: Pixels) -> tuple[Pixels, NDArray
                 total[axis] += np.bincount(place, part * flow[:, :, axis][inside], height * width)
     hole = (weight < 1e-6).reshape(height, width)
     motion = (total / np.maximum(weight, 1e-9)).T.reshape(height, width, 2).astype(np.float32)
-    return _filled(motion, hole), hole
+    return filled(motion, hole), hole
 
 
-def _filled(motion: Pixels, hole: NDArray[np.bool_]) -> Pixels:
-    """Holes take the mean of what lies around them."""
+def filled(motion: Pixels, hole: NDArray[np.bool_]) -> Pixels:
+    """`motion` (height, width, 2), changed in place: holes take the mean of what lies around them."""
     known = (~hole).astype(np.float32)
     for side in _FILL:
         if known.all():

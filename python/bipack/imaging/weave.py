@@ -68,7 +68,9 @@ class Strip:
         """`box` is the part's data window, `rows` are counted from its top."""
         height, width = between.mask.shape
         ratio = np.array([found.full[1] / width, found.full[0] / height], np.float32)
-        planes = (between.to0, between.to1, between.mask, between.hazard)
+        planes = [between.to0, between.to1, between.mask, between.hazard]
+        if between.mix is not None:
+            planes += [*between.mix.shifts, between.mix.weights[:, :, :3], between.mix.weights[:, :, 3:]]
         if (height, width) == found.full and box == found.place:
             cut = [np.ascontiguousarray(plane[rows]) for plane in planes]
         else:
@@ -86,7 +88,19 @@ class Strip:
 
         here = np.meshgrid(np.arange(box.width, dtype=np.float32), np.arange(rows.start, rows.stop, dtype=np.float32))
         self.here = here[0], here[1]
-        self.places = tuple((here[0] + shift[:, :, 0], here[1] + shift[:, :, 1]) for shift in (to0, to1))
+        self.places = tuple(self._place_of(shift) for shift in (to0, to1))
+        self.mixed: tuple[tuple[Pixels, Pixels], ...] = ()
+        """Places of the four moved candidates (`classical_flow.Mix`), where there are some; else none."""
+
+        self.weights: Pixels | None = None
+        """(rows, width, 6): what they and the two frames as they stand count for."""
+
+        if between.mix is not None:
+            self.mixed = tuple(self._place_of(shift * ratio) for shift in cut[4:8])
+            self.weights = np.concatenate(cut[8:], axis=2)
+
+    def _place_of(self, shift: Pixels) -> tuple[Pixels, Pixels]:
+        return self.here[0] + shift[:, :, 0], self.here[1] + shift[:, :, 1]
 
 
 class Weaver:
@@ -151,10 +165,9 @@ class Weaver:
         if has_matte and not self.style.protect and outside is not None:
             values = self._split(number, wanted, alpha, strip, outside)
         else:
-            moved = [self._moved(which, number, wanted, alpha, strip.places[which]) for which in (0, 1)]
-            values = _mixed(moved[0], moved[1], strip.mask[:, :, None])
+            values = self._between(number, wanted, alpha, strip)
             if self.style.fallback != "none" and bool((strip.hazard > 0.5).any()):
-                stand_in = self._stand_in(number, wanted, alpha, strip, moved, time)
+                stand_in = self._stand_in(number, wanted, alpha, strip, time)
                 amount = np.clip(4 * strip.hazard - 2, 0, 1)[:, :, None]
                 values = values + amount * (stand_in - values)
             if has_matte and self.style.protect:
@@ -164,6 +177,20 @@ class Weaver:
         if alpha:
             values = _divided(values, wanted.index(alpha))
         return values[:, :, : len(names)]
+
+    def _between(self, number: int, names: list[str], alpha: str, strip: Strip) -> Pixels:
+        """What the moved frames come to; exactly theirs where all are the same."""
+        if strip.weights is None:
+            moved = [self._moved(which, number, names, alpha, strip.places[which]) for which in (0, 1)]
+            return _mixed(moved[0], moved[1], strip.mask[:, :, None])
+        places = (*strip.mixed, strip.here, strip.here)
+        first = self._moved(0, number, names, alpha, places[0])
+        values = first.copy()
+        for index in range(1, len(places)):
+            weight = strip.weights[:, :, index : index + 1]
+            if weight.any():
+                values += weight * (self._moved(index % 2, number, names, alpha, places[index]) - first)
+        return values
 
     def _alpha_of(self, number: int, names: Sequence[str]) -> str:
         """The alpha to multiply by, for a straight picture; empty where there is nothing to do."""
@@ -189,13 +216,12 @@ class Weaver:
         back = (total + _SEEN_LEAST * plain) / (seen + _SEEN_LEAST)
         return np.asarray(front + (1 - cover) * back, np.float32)
 
-    def _stand_in(
-        self, number: int, names: list[str], alpha: str, strip: Strip, moved: list[Pixels], time: float
-    ) -> Pixels:
+    def _stand_in(self, number: int, names: list[str], alpha: str, strip: Strip, time: float) -> Pixels:
+        which = 0 if time < 0.5 else 1
         if self.style.fallback == "warp":
-            return moved[0] if time < 0.5 else moved[1]
+            return self._moved(which, number, names, alpha, strip.places[which])
         if self.style.fallback == "nearest":
-            return self._moved(0 if time < 0.5 else 1, number, names, alpha, strip.here)
+            return self._moved(which, number, names, alpha, strip.here)
         return self._still(number, names, alpha, strip, time)
 
     def _still(self, number: int, names: list[str], alpha: str, strip: Strip, time: float) -> Pixels:

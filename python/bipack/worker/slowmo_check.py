@@ -25,12 +25,12 @@ _SIZE = (67, 51)
 """Odd on purpose; (width, height)."""
 
 
-def halfway(step: SlowMoStep, first: Frame, second: Frame) -> Frame:
-    """The frame halfway between two, by the artists' path with every knob at its default, cuts aside."""
-    knobs = knob_values(step.knobs, {"cuts": "ignore"}, 0, step.name)
+def between(step: SlowMoStep, first: Frame, second: Frame, time: float = 0.5, method: str = "auto") -> Frame:
+    """The frame at `time` between two, by the artists' path with every other knob at its default, cuts aside."""
+    knobs = knob_values(step.knobs, {"cuts": "ignore", "method": method}, 0, step.name)
     control = StepControl(progress=lambda fraction: None, notice=lambda text: None, cancel=threading.Event())
     frames: Mapping[int, Frame] = {0: first, 1: second}
-    moment = Moment(1, 0.5, 0.5, 0.5, 0.0, 0.0, (0, 1))
+    moment = Moment(1, time, time, time, 0.0, 0.0, (0, 1))
     return step.process(StepInput(1, frames, knobs=knobs, moment=moment), control)
 
 
@@ -51,7 +51,7 @@ def check(located: Located) -> list[Check]:
 
 def _range(step: SlowMoStep) -> Check:
     for name, (low, high) in TRIALS.items():
-        made = halfway(step, _noise(low, high, 1), _noise(low, high, 2))
+        made = between(step, _noise(low, high, 1), _noise(low, high, 2))
         bad = sum(int((~np.isfinite(channel)).sum()) for channel in made.parts[0].channels.values())
         if bad:
             return Check(WRONG, "range", f"{name}: the model makes {bad} NaN or infinite samples out of finite ones.")
@@ -60,7 +60,7 @@ def _range(step: SlowMoStep) -> Check:
 
 def _stillness(step: SlowMoStep) -> Check:
     first, second = _noise(0.0, 2.0, 3), _noise(0.0, 2.0, 3)
-    made = halfway(step, first, second)
+    made = between(step, first, second)
     moved = max(
         float(np.abs(channel - first.parts[0].channels[name]).max()) for name, channel in made.parts[0].channels.items()
     )
@@ -74,7 +74,7 @@ def _parity(step: SlowMoStep, located: Located) -> Check:
     if located.card is None or not all(os.path.isfile(path) for path in paths):
         return Check(NOTE, "parity", f"no {', '.join(PROOFS)} beside the model.")
     first, second, expected = (image_io.read_frame(path) for path in paths)
-    values = [color.encode(take(frame).pixels) for frame in (halfway(step, first, second), expected)]
+    values = [color.encode(take(frame).pixels) for frame in (between(step, first, second), expected)]
     difference = float(np.abs(values[0] - values[1]).max())
     # The tolerance of the card is in pixels of motion; a steep edge turns it into as much of its height.
     allowed = max(located.card.tolerance.get("CPUExecutionProvider", 0.0), 1e-3)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -18,7 +18,8 @@ import numpy as np
 from bipack.catalog import Located
 from bipack.errors import ModelRefused
 from bipack.imaging import classical_flow, color, nonfinite, shot_change
-from bipack.imaging.classical_flow import Between
+from bipack.imaging.candidates import Candidates, candidates
+from bipack.imaging.classical_flow import Between, Mix
 from bipack.imaging.frame import Frame, Pixels
 from bipack.imaging.plate import take
 from bipack.worker.session import Session, open_session
@@ -28,6 +29,9 @@ FARTHEST = 0.15
 
 _CLASSICAL_SIDE = 960
 """Longest side at which the classical method projects motion; its flow has no finer detail."""
+
+_LEAST = np.float32(1e-3)
+"""A candidate that counts for less at a pixel is left out there."""
 
 _UNTRUSTED = 0.35
 """Reliability of the better frame below which a pixel is a hazard."""
@@ -91,12 +95,13 @@ class Networks:
         """`flow` (1, 4, H, W) and `reliability` (1, 2, H, W) of padded planes."""
         return self._flow.run({**planes, "prior": prior}, cancel)
 
-    def between(
-        self, planes: dict[str, Pixels], found: dict[str, Pixels], time: float, cancel: threading.Event | None
-    ) -> dict[str, Pixels]:
-        """`to0`, `to1` (1, 2, H, W) and `mask` (1, 1, H, W) at `time`."""
+    def weights(
+        self, planes: dict[str, Pixels], found: Candidates, time: float, cancel: threading.Event | None
+    ) -> Pixels:
+        """What each candidate at `time` counts for, (height, width, 6) of the padded size."""
+        given = {"moved": _as_planes(*found.moved), "landed": _as_planes(found.landed_whole)}
         moment = np.full((1, 1, 1, 1), time, np.float32)
-        return self._synthesis.run({**planes, **found, "time": moment}, cancel)
+        return _pixels(self._synthesis.run({**planes, **given, "time": moment}, cancel)["weights"])
 
     def close(self) -> None:
         """Give the memory of both back."""
@@ -119,28 +124,34 @@ class PairMotion:
         self.is_repeat = shot_change.is_repeat(*small)
         self._prior = classical_flow.prior_of(self._first, self._second)
         self._planes: dict[str, Pixels] = {}
-        self._found: dict[str, Pixels] = {}
+        self._flow = self._trust = self._prior
         if networks is None:
             self._reduce()
             return
         multiple, least = networks.card.geometry.multiple, networks.card.geometry.minimum
-        self._planes = {
-            "frame0": _planes(self._first, multiple, least),
-            "frame1": _planes(self._second, multiple, least),
-        }
-        self._found = networks.flow(self._planes, _planes(self._prior, multiple, least), cancel)
+        padded = [_padded(picture, multiple, least) for picture in (self._first, self._second, self._prior)]
+        self._planes = {"frame0": _as_planes(padded[0]), "frame1": _as_planes(padded[1])}
+        found = networks.flow(self._planes, _as_planes(padded[2]), cancel)
+        self._flow, self._trust = _pixels(found["flow"]), _pixels(found["reliability"])
 
     def between(self, time: float) -> Between:
         """Where the pixels at `time`, 0 to 1, lie in both frames; at the working size, in its pixels."""
         if self._networks is None:
             return self._far(classical_flow.between(self._first, self._second, self._prior, time), None)
+        found = candidates(_pixels(self._planes["frame0"]), _pixels(self._planes["frame1"]), self._flow, time)
+        weights = self._networks.weights(self._planes, found, time, self._cancel)
+        weights[weights < _LEAST] = 0
         height, width = self.size
-        result = self._networks.between(self._planes, self._found, time, self._cancel)
-        to0, to1 = (_pixels(result[name], height, width) for name in ("to0", "to1"))
-        mask = _pixels(result["mask"], height, width)[:, :, 0]
+        shifts = tuple(np.ascontiguousarray(shift[:height, :width]) for shift in found.shifts)
+        return self._far(self._chosen(shifts, weights[:height, :width]), self._trust)
+
+    def _chosen(self, shifts: tuple[Pixels, ...], weights: Pixels) -> Between:
+        """The candidates with their weights; and one motion, the likelier of the two, for what must not be mixed."""
+        first = (weights[:, :, 0] + weights[:, :, 1] >= weights[:, :, 2] + weights[:, :, 3])[:, :, None]
+        to0, to1 = (np.where(first, shifts[which], shifts[which + 2]) for which in (0, 1))
+        mask = np.ascontiguousarray(weights[:, :, 0] + weights[:, :, 2] + weights[:, :, 4])
         hazard = classical_flow.disagreement(self._first, self._second, to0, to1, mask)
-        trust = _pixels(self._found["reliability"], height, width)
-        return self._far(Between(to0, to1, mask, hazard), trust)
+        return Between(to0, to1, mask, hazard, Mix(shifts, weights))
 
     def _far(self, found: Between, trust: Pixels | None) -> Between:
         """The same with a hazard that also knows of doubtful flow and of motion beyond the trained range."""
@@ -153,12 +164,11 @@ class PairMotion:
             hazard = np.maximum(hazard, np.clip(1 - best / np.float32(_UNTRUSTED), 0, 1))
         length = np.linalg.norm(found.to1 - found.to0, axis=2) / (FARTHEST * self.size[1])
         hazard = np.maximum(hazard, np.clip(4 * (length - 1), 0, 1))
-        return Between(found.to0, found.to1, found.mask, hazard.astype(np.float32))
+        return replace(found, hazard=hazard.astype(np.float32))
 
     def longest(self) -> float:
         """Length of the motion that 99 of 100 pixels do not exceed, in pixels of the full picture."""
-        flow = self._found["flow"][0, :2] if self._found else self._prior.transpose(2, 0, 1)[:2]
-        lengths = np.linalg.norm(flow[:, ::4, ::4], axis=0)
+        lengths = np.linalg.norm(self._flow[::4, ::4, :2], axis=2)
         return float(np.percentile(lengths, 99)) * float(self.full[1]) / float(self.size[1])
 
     def _reduce(self) -> None:
@@ -173,17 +183,29 @@ class PairMotion:
             np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.float32)
             for picture in (self._first, self._second, self._prior)
         )
-        self._prior = prior * ratio
+        self._prior = self._flow = prior * ratio
         self.size = (size[1], size[0])
 
 
-def _planes(pixels: Pixels, multiple: int, least: int) -> Pixels:
-    """(height, width, channels) to (1, channels, height, width), continued by its edge to what the graph takes."""
+def _padded(pixels: Pixels, multiple: int, least: int) -> Pixels:
+    """(height, width, channels) continued by its edge to what the graphs take."""
     height, width = pixels.shape[:2]
     down, right = (max(least, side + -side % multiple) - side for side in (height, width))
-    padded = np.pad(pixels, ((0, down), (0, right), (0, 0)), mode="edge")
-    return np.ascontiguousarray(padded.transpose(2, 0, 1)[None], np.float32)
+    return np.pad(pixels, ((0, down), (0, right), (0, 0)), mode="edge")
 
 
-def _pixels(planes: Pixels, height: int, width: int) -> Pixels:
-    return np.ascontiguousarray(planes[0, :, :height, :width].transpose(1, 2, 0))
+def _as_planes(*pictures: Pixels) -> Pixels:
+    """Pictures (height, width, channels) as one (1, channels, height, width)."""
+    height, width = pictures[0].shape[:2]
+    planes = np.empty((1, sum(picture.shape[2] for picture in pictures), height, width), np.float32)
+    at = 0
+    for picture in pictures:
+        for channel in range(picture.shape[2]):
+            planes[0, at] = picture[:, :, channel]
+            at += 1
+    return planes
+
+
+def _pixels(planes: Pixels) -> Pixels:
+    """(1, channels, height, width) as (height, width, channels)."""
+    return np.ascontiguousarray(planes[0].transpose(1, 2, 0))

@@ -8,6 +8,7 @@ motion of the pair is found once and kept for all its in-betweens; the plate's o
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
@@ -39,6 +40,7 @@ _BLUR_STEP = 1.5
 """Pixels of motion between two moments of a shutter, where their number is chosen by itself."""
 
 _SAMPLES = (5, 64)
+_NAMELESS = itertools.count()
 
 
 class SlowMoStep:
@@ -101,7 +103,7 @@ class SlowMoStep:
             raise UsageError("Slow motion works on a sequence; it cannot be run on a frame by itself.")
         if control.cancel.is_set():
             raise Cancelled("Stopped on request; finished frames are kept.")
-        source, given = given, _of_one_window(given)
+        source, given = given, _of_one_window(_named(given))
         times = self._times(given, control)
         held = self._held(given, times, control)
         if held is not None:
@@ -119,7 +121,7 @@ class SlowMoStep:
         if float(times[0]).is_integer():
             return int(times[0])
         first = math.floor(times[0])
-        if given.hashes.get(first) is not None and given.hashes.get(first) == given.hashes.get(first + 1):
+        if given.hashes[first] == given.hashes[first + 1]:
             assert given.moment is not None
             self._tell(control, _repeats(given.moment.base + first + 1))
             return first
@@ -236,7 +238,7 @@ class SlowMoStep:
         offsets = (first, first + 1)
         method = self._networks_for(str(given.knobs["method"]))
         size = int(given.knobs["flow_size"])
-        key: tuple[Any, ...] = (*(given.hashes.get(offset, id(given.frames[offset])) for offset in offsets), size)
+        key: tuple[Any, ...] = (*(given.hashes[offset] for offset in offsets), size)
         key += (given.layer, method is None, _place(given.frames[first], given.layer))
         key += (which, *(id(given.mattes[offset]) for offset in offsets if which))
         if key not in self._pairs:
@@ -251,7 +253,7 @@ class SlowMoStep:
 
     def _look(self, given: StepInput, offset: int, size: int) -> Look:
         window = _place(given.frames[offset], given.layer)
-        key = given.hashes.get(offset, id(given.frames[offset])), size, given.layer, window
+        key = given.hashes[offset], size, given.layer, window
         if key not in self._looks:
             self._looks[key] = look_at(given.frames[offset], given.layer, size)
             while len(self._looks) > 2:
@@ -317,6 +319,12 @@ def _still(share: float) -> Between:
 
 def _place(frame: Frame, layer: str) -> Box:
     return frame.parts[layers.find(frame, layer, 3)[0]].data_window
+
+
+def _named(given: StepInput) -> StepInput:
+    """The same with a hash for every frame; one that comes without it is taken for a new one."""
+    names = {offset: given.hashes.get(offset) or f"nameless {next(_NAMELESS)}" for offset in given.frames}
+    return dataclasses.replace(given, hashes=names)
 
 
 def _of_one_window(given: StepInput) -> StepInput:

@@ -1,13 +1,12 @@
 """The two networks of slow motion: flow once for a pair of frames, synthesis once for each new frame.
 
-Neither paints pixels. `FlowNet` refines the classical flow that the host hands in and says how far it can be trusted;
-`SynthesisNet` turns it into the two backward flows and the blending mask of one moment between the frames. The host
-warps and blends the plate's own pixels with them, so that HDR, alpha and other channels survive.
+Neither paints pixels. `FlowNet` refines the classical flow that the host hands in and says how far it can be trusted.
+The host carries flow forward to the new moment, which has no ONNX operator, and makes the candidates of every pixel
+(`bipack.imaging.candidates`); `SynthesisNet` says what each of them counts for. The host mixes the plate's own pixels
+by these weights, so that HDR, alpha and other channels survive.
 
-Both networks begin as the classical method: every learned part starts at zero and is added to what flow, consistency
-and visibility say. Learned parts also fade to nothing where the two frames are the same, so still parts of a shot stay
-still to the bit. Forward projection of flow has no ONNX operator; the motion at time t is found by a fixed-point
-iteration of lookups instead: m(x) = F01(x - t m(x)) from the first frame, m(x) = -F10(x + (1-t) m(x)) from the second.
+Every learned part starts at zero and is added to what consistency and visibility say. What FlowNet adds fades to
+nothing where the two frames are the same, so still parts of a shot stay still to the bit.
 """
 
 from __future__ import annotations
@@ -21,8 +20,10 @@ from torch.nn import functional
 MULTIPLE = 16
 """Height and width of everything must be a multiple of this."""
 
-_ITERATIONS = 3
-"""Lookups of the fixed-point iteration; more changed no result by 0.01 dB."""
+CANDIDATES = 6
+"""Frames 0 and 1 moved by the flow that came from frame 0, by the one from frame 1, and as they stand."""
+
+_WEIGHTS_OF_LUMA = (0.299, 0.587, 0.114)
 
 _MEMORY = 16
 """Channels that one level of the flow network hands to the next."""
@@ -204,75 +205,132 @@ def _agreement(flow: Tensor, count: int) -> Tensor:
 
 
 class SynthesisNet(nn.Module):
-    """Where the pixels of a new frame lie in the two frames, and which of them to believe."""
+    """What each candidate for a pixel of the new frame counts for.
 
-    def __init__(self, width: int = 32) -> None:
+    It reads how far the candidates differ from each other over windows of several sizes, how much of each frame
+    landed, how uneven motion and picture are, and the time; all at half the size. There is no window in the network
+    itself, so that it can be learned from single pixels.
+    """
+
+    def __init__(self, width: int = 48) -> None:
         super().__init__()
-        self.enter = _Stack(27, width)
-        self.down = _Stack(width, 48, 48, stride=2)
-        self.across = _Stack(48, 48, 48)
-        self.back = nn.Conv2d(48, width, 1)
-        self.join = _Stack(width, width)
-        self.head = _Stack(width, 24, zero=True, last_active=False)
+        self.enter = nn.Conv2d(FEATURES, width, 1)
+        self.join = nn.Conv2d(width, width, 1)
+        self.head = nn.Conv2d(width, CANDIDATES, 1)
+        for layer in (self.enter, self.join):
+            nn.init.kaiming_normal_(layer.weight, 0.1)
+        for layer in (self.enter, self.join, self.head):
+            assert layer.bias is not None
+            nn.init.zeros_(layer.bias)
+        nn.init.zeros_(self.head.weight)
 
-    def forward(
-        self, frame0: Tensor, frame1: Tensor, flow: Tensor, reliability: Tensor, time: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Encoded frames (N, 3, H, W), what FlowNet gave for them, and the time (N, 1, 1, 1) from 0 to 1.
+    def forward(self, moved: Tensor, frame0: Tensor, frame1: Tensor, landed: Tensor, time: Tensor) -> Tensor:
+        """The candidates, the encoded frames (N, 3, H, W) and the time (N, 1, 1, 1), 0 to 1, to weights (N, 6, H, W).
 
-        Returns the flows (N, 2, H, W) from the new frame into frame 0 and into frame 1, in pixels, and the weight
-        (N, 1, H, W) of frame 0 in the blend, 0 to 1.
+        `moved` (N, 12, H, W) and `landed` (N, 6, H, W: each value on two by two pixels, so that all inputs are of one
+        size) are those of `bipack.imaging.candidates`. The weights are those of the four of `moved`, of frame 0 and of
+        frame 1; their sum is 1.
         """
-        count = frame0.shape[0]
-        flow = flow.float()
-        # One batch again: candidates found from frame 0, then candidates found from frame 1.
-        motion = shrink(torch.cat([flow[:, :2], -flow[:, 2:]]), 2) * 0.5
-        small0, small1 = shrink(frame0, 2), shrink(frame1, 2)
-        trust0, trust1 = shrink(reliability[:, :1], 2), shrink(reliability[:, 1:], 2)
-        back_share = torch.cat([-time, 1.0 - time])
-        found = motion
-        for _ in range(_ITERATIONS):
-            found = warp(motion, back_share * found)
-        slip = _length(warp(motion, back_share * found) - found)
-        twice = torch.cat([time, time])
-        from0 = warp(torch.cat([torch.cat([small0, trust0], dim=1)] * 2), -twice * found)
-        from1 = warp(torch.cat([torch.cat([small1, trust1], dim=1)] * 2), (1.0 - twice) * found)
-        error = (from0[:, :3] - from1[:, :3]).abs().mean(dim=1, keepdim=True)
-        gate = difference_gate(frame0, frame1, 2)
-        seen = [_side_by_side(part, count) for part in (from0, from1, found * _MOTION_UNIT, slip, error)]
-        seen += [gate, time.expand_as(gate), error[:count] - error[count:]]
-        entered = self.enter(torch.cat(seen, dim=1))
-        deep = self.down(entered)
-        deep = deep + self.across(deep)
-        joined = self.join(entered + enlarge(self.back(deep)))
-        learned = functional.pixel_shuffle(self.head(joined).float(), 2) * enlarge(gate)
-        return self._blend(found, slip, from0[:, 3:], from1[:, 3:], error, learned, time)
+        features, guess = read(torch.cat([moved, frame0, frame1], dim=1), shrink(landed, 2), time)
+        return enlarge(torch.softmax(guess + self.change(features), dim=1))
 
-    @staticmethod
-    def _blend(
-        found: Tensor, slip: Tensor, trust0: Tensor, trust1: Tensor, error: Tensor, learned: Tensor, time: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Choose between the candidates and weigh the frames; `learned` (N, 6, H, W) shifts every decision."""
-        count = time.shape[0]
-        doubt = enlarge(2.0 * slip + 10.0 * error)
-        share = torch.sigmoid(doubt[count:] - doubt[:count] + learned[:, 4:5])
-        large = enlarge(found) * 2.0
-        chosen = share * large[:count] + (1.0 - share) * large[count:]
-        # What frame 1 shows here and frame 0 does not is taken from frame 1, and the other way round.
-        seen0, seen1 = enlarge(trust1) + 0.01, enlarge(trust0) + 0.01
-        only0 = share * seen0[:count] + (1.0 - share) * seen0[count:]
-        only1 = share * seen1[:count] + (1.0 - share) * seen1[count:]
-        weight0, weight1 = (1.0 - time + 0.001) * only0, (time + 0.001) * only1
-        mask = torch.sigmoid(torch.log(weight0) - torch.log(weight1) + learned[:, 5:])
-        return learned[:, :2] - time * chosen, learned[:, 2:4] + (1.0 - time) * chosen, mask
+    def change(self, features: Tensor) -> Tensor:
+        """What is learned: (N, FEATURES, H, W) to what is added to the logarithms of the weights."""
+        hidden = functional.leaky_relu(self.enter(features), 0.1)
+        hidden = hidden + functional.leaky_relu(self.join(hidden), 0.1)
+        result: Tensor = self.head(hidden)
+        return result
 
 
-def _side_by_side(both: Tensor, count: int) -> Tensor:
-    """Two halves of a batch as channels of one."""
-    return torch.cat([both[:count], both[count:]], dim=1)
+FEATURES = 94
 
 
-def blend(frame0: Tensor, frame1: Tensor, to0: Tensor, to1: Tensor, mask: Tensor) -> Tensor:
-    """The new frame, as the host makes it: two warps, mixed; exactly the frames where they are the same."""
-    first, second = warp(frame0, to0), warp(frame1, to1)
-    return second + mask * (first - second)
+def read(pictures: Tensor, landed: Tensor, time: Tensor) -> tuple[Tensor, Tensor]:
+    """Candidates (N, 18, H, W) and `landed` (N, 6, H / 2, W / 2) to what SynthesisNet reads.
+
+    Returns the features and the first guess of the weights' logarithms, both at half the size.
+    """
+    differences, luma = (functional.conv2d(pictures, weights.to(pictures.device)) for weights in (_DIFFERENCES, _LUMA))
+    apart = functional.conv2d(shrink(differences.abs(), 2), _PLANE_MEANS.to(pictures.device))
+    near = box(apart)
+    windows = (apart, near, box(near), wide(apart, 1), wide(apart, 3))
+    cover = landed[:, 4:].clamp(0, 1)
+    shown = box(cover)
+    features = [
+        *(torch.log(part + 0.003) + 3.5 for part in windows),
+        *(2 * part - 1.5 for part in (cover, shown, wide(cover, 1))),
+        *_texture(shrink(luma, 2), shrink(luma * luma, 2)),
+        *_unevenness(landed[:, :4]),
+        *(torch.log(share + 0.02).expand_as(cover[:, :1]) + 1 for share in (1 - time, time)),
+        shrink(luma[:, :1], 2) * 3 - 1.2,
+    ]
+    return torch.cat(features, dim=1), _first_guess(windows[2], shown, time)
+
+
+def _comparison() -> tuple[Tensor, Tensor, Tensor]:
+    """Weights of 1x1 convolutions: from 18 planes to all differences, to the luma of each candidate, and from the
+    differences to their means over red, green and blue."""
+    moved = torch.eye(CANDIDATES)[:4].mean(dim=0)
+    ones = torch.eye(CANDIDATES)
+    rows = [ones[first] - (moved if second is None else ones[second]) for first, second in _PAIRS]
+    differences = torch.cat([torch.kron(row[None], torch.eye(3)) for row in rows])
+    luma = torch.kron(ones, torch.tensor([_WEIGHTS_OF_LUMA]))
+    means = torch.kron(torch.eye(len(_PAIRS)), torch.full((1, 3), 1 / 3))
+    return differences[:, :, None, None], luma[:, :, None, None], means[:, :, None, None]
+
+
+_PAIRS = (
+    *((0, 1), (2, 3), (4, 5), (0, 2), (1, 3), (0, 5), (1, 4)),
+    *((index, None) for index in range(CANDIDATES)),
+)
+"""Candidates whose difference is read; None is the mean of the four moved ones."""
+
+_DIFFERENCES, _LUMA, _PLANE_MEANS = _comparison()
+
+
+def _texture(luma: Tensor, squares: Tensor) -> list[Tensor]:
+    """Contrast around each pixel of each candidate."""
+    variance = (box(squares) - box(luma).square()).clamp(min=0)
+    return [torch.log(part + 1e-5) * 0.5 + 4 for part in (variance, wide(variance, 1))]
+
+
+def _unevenness(motion: Tensor) -> list[Tensor]:
+    """How far the two motions differ, how long they are, and how they change from pixel to pixel."""
+    differ = (motion[:, :2] - motion[:, 2:]).square().sum(dim=1, keepdim=True)
+    rough = _lengths((motion - box(motion)).square())
+    parts = (differ, wide(differ, 1), _lengths(motion.square()), rough, wide(rough, 1))
+    return [torch.log(part + 0.01) * 0.5 for part in parts]
+
+
+def _lengths(squares: Tensor) -> Tensor:
+    return torch.cat([squares[:, :2].sum(dim=1, keepdim=True), squares[:, 2:].sum(dim=1, keepdim=True)], dim=1)
+
+
+def _first_guess(apart: Tensor, shown: Tensor, time: Tensor) -> Tensor:
+    """Logarithms of weights: the nearer frame, the flow whose frames agree, and what really landed count for more."""
+    share0, share1 = torch.log(1 - time + 1e-3), torch.log(time + 1e-3)
+    seen = torch.log(shown.square() + 0.05)
+    seen0, seen1 = seen[:, :1], seen[:, 1:]
+    miss0, miss1 = 20 * apart[:, :1], 20 * apart[:, 1:2]
+    parts = [
+        share0 + 1.5 * seen0 - miss0,
+        share1 + seen0 + 0.5 * seen1 - miss0,
+        share0 + seen1 + 0.5 * seen0 - miss1,
+        share1 + 1.5 * seen1 - miss1,
+        (share0 - 5).expand_as(seen0),
+        (share1 - 5).expand_as(seen0),
+    ]
+    return torch.cat(parts, dim=1)
+
+
+def box(values: Tensor, side: int = 3) -> Tensor:
+    """Mean over `side` by `side` pixels around each; beyond the border the border stands in."""
+    padded = functional.pad(values, (side // 2,) * 4, mode="replicate")
+    return functional.avg_pool2d(padded, side, stride=1)
+
+
+def wide(values: Tensor, side: int) -> Tensor:
+    """About the mean over 4 * `side` pixels around each."""
+    small = shrink(values, 4)
+    small = box(small, side) if side > 1 else small
+    return functional.interpolate(small, scale_factor=4.0, mode="bilinear", align_corners=False)

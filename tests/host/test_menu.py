@@ -55,12 +55,15 @@ def test_an_installed_model_has_an_entry_that_makes_its_gizmo_with_it(
     assert node["factor"].value() == 2
 
 
-def test_every_shipped_model_has_an_entry_that_works(gui: Scene) -> None:
+def test_entries_of_a_parser_and_of_a_region_starter_work(gui: Scene) -> None:
     models = gui.nuke.menu("Nodes").findItem("Bipack").findItem("Models")
-    names = titles(gui, "Models")
-    for name in names:
-        models.findItem(name).invoke()
-    assert len(names) >= 1 and gui.session.problems == []
+    parser = next(name for name in titles(gui, "Models") if "pars" in name.lower())
+    models.findItem("Region starter: eye_bags").invoke()
+    assert gui.nuke.toNode("BipackModel1")["model"].value() == "eye_bags"
+    gui.nuke.delete(gui.nuke.toNode("BipackModel1"))
+    models.findItem(parser).invoke()
+    assert gui.nuke.toNode("BipackFaceRegions1")["model"].value() == "face_parser"
+    assert gui.session.problems == []
 
 
 def test_running_both_twice_changes_nothing(gui: Scene) -> None:

@@ -17,8 +17,8 @@ from bipack.imaging.frame import Pixels
 REFERENCE = 1024
 """Grow and feather are in pixels of a crop of this size, so that they do not depend on how close the face is."""
 
-_RADIUS = 4
-"""Pixels of the parsed crop within which an edge is looked for."""
+_RADIUS = 1 / 64
+"""Part of the crop within which an edge is looked for."""
 
 _FLAT = 4e-4
 """Variance of the picture (encoded) from which it leads the matte."""
@@ -104,7 +104,7 @@ def _coefficients(guide: Pixels, shares: Pixels) -> tuple[Pixels, Pixels]:
 
 
 def _box(plane: Pixels) -> Pixels:
-    side = 2 * _RADIUS + 1
+    side = 2 * round(_RADIUS * len(plane)) + 1
     return np.asarray(cv2.blur(plane, (side, side), borderType=cv2.BORDER_REPLICATE), np.float32)
 
 

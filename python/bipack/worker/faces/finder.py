@@ -23,7 +23,7 @@ SIZES = (192, 384, 768)
 """Longer sides at which a frame is parsed: for faces from half of the frame down to a fortieth of it."""
 
 CROP = 256
-"""Side of the upright crop that a face is seen again in, and in which its regions are parsed."""
+"""Side of the upright crop that a face is seen again in."""
 
 KNOWN = (16.0, 150.0)
 """Widths in pixels that training covered."""

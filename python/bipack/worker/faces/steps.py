@@ -22,8 +22,7 @@ from bipack.imaging.faces.square import Square
 from bipack.imaging.faces.track import Place, Track, moved
 from bipack.imaging.frame import Box, Frame, Part, Pixels
 from bipack.worker.faces.enlarge import ATTRIBUTE, FaceSuperRes
-from bipack.worker.faces.finder import CROP
-from bipack.worker.faces.parser import Parser
+from bipack.worker.faces.parser import CROP, Parser
 from bipack.worker.step import StepControl, StepInput
 
 VERSION = "2"

@@ -136,8 +136,8 @@ class Stage:
         if rng.random() < 0.12:
             behind = Placing(side / SPAN * float(rng.uniform(0.5, 1.0)), 0.0, side * rng.uniform(0, 1, 2), held=True)
             self._place(rng, planes, behind)
-        middle = side * (np.array([0.5, 0.5 + HEADROOM]) + rng.normal(0, 0.02, 2))
-        width = side / SPAN * float(np.exp(rng.normal(0, 0.1)))
+        middle = side * (np.array([0.5, 0.5 + HEADROOM]) + rng.normal(0, 0.025, 2))
+        width = side / SPAN * float(np.exp(rng.normal(0, 0.15)))
         self._place(rng, planes, Placing(width, np.radians(rng.normal(0, 5)), middle, held=True))
         if rng.random() < 0.2:
             camera.hide(rng, planes, self._ground(rng, side), width)

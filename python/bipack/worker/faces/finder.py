@@ -146,16 +146,29 @@ def completed(points: Doubles, width: float) -> Doubles:
 
 
 def _again(parser: Parser, encoded: Pixels, face: Found, cancel: threading.Event | None) -> Found | None:
-    """The face as it is seen in an upright crop of its own; None where that shows none in its middle."""
+    """The face as it is seen in an upright crop of its own; None where that shows none in its middle.
+
+    A faint one is looked at a second time, from where the first look puts it: a crop that is off its face shows less.
+    """
+    best = _look(parser, encoded, face, cancel)
+    if best is not None and best.score < _LEAST_SCORE:
+        best = _look(parser, encoded, best, cancel)
+    return best if best is not None and best.score >= _LEAST_SCORE else None
+
+
+def _look(parser: Parser, encoded: Pixels, face: Found, cancel: threading.Event | None) -> Found | None:
+    """The surest face in the middle of an upright crop round `face`."""
     square = from_points(face.points, face.width)
     parsed = parser.parse(crop.cut(encoded, square, CROP), cancel)
     scale = square.side / CROP
-    best: Found | None = None
-    for one in candidates_in(parsed):
-        if np.linalg.norm(one.middle - CROP * np.array([0.5, 0.56])) < 0.5 * one.width:
-            best = one if best is None or one.score > best.score else best
-    if best is None or best.score < _LEAST_SCORE:
+    near = [
+        one
+        for one in candidates_in(parsed)
+        if np.linalg.norm(one.middle - CROP * np.array([0.5, 0.56])) < 0.5 * one.width
+    ]
+    if not near:
         return None
+    best = max(near, key=lambda one: one.score)
     return Found(mapped(square.matrix(CROP), best.points), best.width * scale, best.score)
 
 

@@ -15,8 +15,8 @@ from bipack.face_regions import MIRRORED, POINTS, REGIONS
 from bipack.imaging.frame import Pixels
 from bipack.worker.session import open_session
 
-CROP = 256
-"""Side of the upright crop in which a face's regions are parsed: what training shows (schedule.crop_side)."""
+CROP = 288
+"""Side of the upright crop in which a face's regions are parsed: about what training shows (schedule.crop_side)."""
 
 MODEL = "face_parser"
 """Catalogue name of the parser that is used when none is named."""

@@ -23,6 +23,9 @@ _RADIUS = 1 / 64
 _FLAT = 4e-4
 """Variance of the picture (encoded) from which it leads the matte."""
 
+_GRAIN = 1.0
+"""Deviation in pixels of the blur that takes grain out of the plate that leads the matte."""
+
 _DOUBT = 0.01
 """Share below which a region is none."""
 
@@ -58,7 +61,8 @@ def at_plate(shares: Pixels, picture: Pixels, plate: Pixels, square: Square) -> 
     spread = crop.spread(np.concatenate([slope, offset], axis=2), square, rows, columns)
     inside = crop.spread(crop.border(shares.shape[0])[..., None], square, rows, columns)
     led = spread[..., :count]
-    led *= _luma(plate[rows, columns])[..., None]
+    # Led by the picture less its grain, which would else be in the matte and restless on every frame.
+    led *= cv2.GaussianBlur(_luma(plate[rows, columns]), (0, 0), _GRAIN)[..., None] if led.size else 1.0
     led += spread[..., count:]
     # The parser is never quite sure; without its doubts a matte ends, and a model works on its own region alone.
     led *= led >= _DOUBT

@@ -99,6 +99,11 @@ def _panel() -> Lines:
     panel.knob(3, "face", "face", "Number of the face that is cut; 0 takes all of them.", "0")
     panel.button("paste_track", "Paste track", "Puts a Tracker, the stabilised crop and its way back into the script.")
     panel.button("make_read", "Make Read", "A Read of all region mattes, for roto and further nodes.")
+    panel.divider("crop_divider", "The crops, and their way back.")
+    panel.button("read_crops", "Read crops", "A Read of the stabilised crop of the face, with its mattes.")
+    panel.knob(2, "edited", "edited crops", "Crops that were edited, such as edited.%04d.exr.")
+    panel.button("put_back", "Put back", "Puts what was edited in the crops back into the plate, and reads the result. "
+                 "All else keeps every bit of the plate.")  # fmt: skip
     panel.divider("matte_divider", "The mattes; press Track and cut after a change.")
     panel.knob(7, "grow", "grow", "Pixels of a 1024 crop by which mattes grow; below 0 they shrink.", "0", "R -64 64")
     panel.knob(7, "feather", "feather", "Softness of the mattes, in pixels of a 1024 crop.", "0", "R 0 128")
@@ -107,6 +112,9 @@ def _panel() -> Lines:
     panel.knob(6, "crops", "write crops", "Also write the stabilised crop of every face, with its mattes.", "true",
                "+STARTLINE")  # fmt: skip
     panel.knob(3, "crop_size", "crop size", "Side of the crops in pixels.", "1024")
+    panel.knob(6, "super_res", "super-res", "Brings a face that is small in the plate to the crop size by a super-res "
+               "model, so that models see 1024 pixels of face with detail. What you do not edit keeps every bit of the "
+               "plate.", "false", "-STARTLINE")  # fmt: skip
     panel.knob(1, "model", "parser", "Name or folder of another parser, such as one trained on this shot.")
     panel.knob(1, "folder", "folder", "Folder for plate, mattes and track. Empty takes the cache folder.")
     panel.menu("device", "device", "What the parser runs on.", DEVICES)

@@ -61,12 +61,6 @@ class Render:
     matte: Optional[str] = None
     """File pattern of the matte."""
 
-    matte_channel: Optional[str] = None
-    """Channel that is the matte; None takes alpha, the only one, or R."""
-
-    channels: str = "all"
-    """What of the result is written: all that the plate has, rgba or rgb."""
-
     settings: Mapping[str, Any] = field(default_factory=dict)
     """Knob values by name; a list gives one value a frame, in the order of `frames` (animated knobs)."""
 
@@ -85,6 +79,12 @@ class Render:
     source: Tuple[int, ...] = ()
     """For a step that retimes: first and last frame of the shot that is retimed; `frames` are those of the result.
     Empty: the frames that are on disk."""
+
+    matte_channel: Optional[str] = None
+    """Channel that is the matte; None takes alpha, the only one, or R."""
+
+    channels: str = "all"
+    """What of the result is written: all that the plate has, rgba or rgb."""
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,8 @@ from bipack.frames import parse_frames
 from bipack.imaging import layers
 from bipack.imaging.classical_flow import Between
 from bipack.imaging.frame import Box, Frame, Part, Pixels
-from bipack.imaging.weave import MATTE, Found, Style, Weaver, hazard_layer, joined, motion_layers
+from bipack.imaging.motion_layers import hazard_layer, motion_layers
+from bipack.imaging.weave import MATTE, Found, Style, Weaver, joined
 from bipack.retime import Moment
 from bipack.slowmo_knobs import HAZARD_CHANNEL, NAME, SLOWMO, TIMING_NAMES, VECTOR_CHANNELS
 from bipack.worker import slowmo_repeats

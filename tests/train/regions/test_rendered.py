@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from bipack.errors import UsageError
-from bipack_train.faces import mesh, skin
+from bipack_train.faces import mesh
 from bipack_train.regions import rendered
 
 DATA = Path(__file__).parents[4] / "shared" / "data"
@@ -31,12 +31,6 @@ def test_old_and_young_differ_in_the_region_and_the_way_is_one_way() -> None:
     assert 0.1 * far < near < 0.7 * far and far > 0.002
     # Pores and mottling between the lines are no part of the change.
     assert np.median(np.abs(old - young)[inside]) < 0.3 * far
-
-
-def test_the_faintest_line_sets_in_last() -> None:
-    deep, faint = (np.stack([np.linspace(0.2, 0.8, 24), np.full(24, row)], 1) for row in (0.3, 0.7))
-    onset = skin._onset([(deep, 1.0, 0.06), (faint, 0.2, 0.06)], 256, 0.5)
-    assert onset[77, 128] < 0.02 and 0.3 < onset[179, 128] <= 0.4 and onset[128, 128] == 0
 
 
 @needs_mesh

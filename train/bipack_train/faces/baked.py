@@ -7,7 +7,7 @@ import functools
 import cv2
 import numpy as np
 
-from bipack_train.faces import mesh, raster, regions, skin
+from bipack_train.faces import mesh, raster, regions, skin, wrinkles
 from bipack_train.faces.mesh import Floats, Head
 from bipack_train.faces.skin import Skin, SkinMaps
 
@@ -34,7 +34,7 @@ def change(head: Head, look: Skin, side: int) -> Floats:
     """(side, side) 0..1 how much a texel changes with age: by its color or by its slope."""
     painted = maps(head, look, side)
     color = np.abs(painted.old_tint).max(axis=-1) / 0.15
-    slope = np.linalg.norm(slopes(head, look, side)[1], axis=-1) / skin.CM_ACROSS / 0.12
+    slope = np.linalg.norm(slopes(head, look, side)[1], axis=-1) / wrinkles.CM_ACROSS / 0.12
     soft = cv2.GaussianBlur(np.maximum(color, slope), (0, 0), max(0.5, side / 700))
     return np.asarray(np.clip(soft, 0, 1), np.float32)
 

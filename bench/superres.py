@@ -3,7 +3,8 @@
     python bench/superres.py [--model superres_x2] [--data FOLDER] [--files] [--look FOLDER]
 
 Prints PSNR-Y of bicubic and of the model for every photograph that the recipe holds out; for models of archive footage,
-and with --files, the means where the small picture went through JPEG and H.264 first; then four tests of behaviour:
+and with --files, the means where the small picture went through JPEG and H.264 first; where the recipe names footage,
+every frame of those clips beside the model of one frame, with flicker; then four tests of behaviour:
 HDR edges (overshoot beside a light of 50,000 : 1), phase (shift of a zone plate in pixels), color (the result, averaged
 back down, against the plate) and HDR panoramas. --look writes crops to look at: plate | bicubic | result | truth.
 """
@@ -13,6 +14,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -20,7 +22,7 @@ import numpy as np
 from bipack import catalog
 from bipack.errors import BipackError
 from bipack.imaging import color
-from bipack_train import degrade, metrics, pictures, scores, superres_recipe
+from bipack_train import degrade, footage_scores, metrics, pictures, scores, superres_recipe
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 SHARED = os.path.join(os.path.dirname(ROOT), "shared", "data")
@@ -46,6 +48,8 @@ def main() -> int:
         print_photos(args.model, args.data, settings, args.look)
     if args.files or settings.wear.crops:
         print_files(args.model, args.data, settings)
+    if settings.data.footage:
+        print_footage(args.model, args.data, settings)
     print_edges(args.model, settings.scale)
     print_phase(args.model, settings.scale)
     print_panoramas(args.model, args.data, settings, args.look)
@@ -92,6 +96,25 @@ def print_files(model: str, data: str, settings: superres_recipe.SuperresRecipe)
         least = min(row.gain for row in rows)
         print(f"{kind:24} {plain:8.2f} {value:8.2f} {value - plain:+6.2f}   {least:+.2f}", flush=True)
     print()
+
+
+def print_footage(model: str, data: str, settings: superres_recipe.SuperresRecipe) -> None:
+    """Held-out film clips, every frame: the plate (by bicubic), the model, and the model of one frame."""
+    models = [model, *([settings.single] if settings.single else [])]
+    print(f"{'footage, PSNR-Y in dB (flicker in 1/255)':52}" + "".join(f"{name:>24}" for name in ("plate", *models)))
+    for kind in footage_scores.KINDS:
+        table = []
+        for name in settings.data.footage:
+            table.append(footage_scores.score_clip(models, os.path.join(data, name), settings.scale, kind))
+            print_clip(f"{kind}, {table[-1].name}", table[-1].psnr, table[-1].flicker)
+        print_clip(f"{kind}, mean of {len(table)}", *footage_scores.means(table))
+    print()
+
+
+def print_clip(label: str, psnr: Sequence[float], flicker: Sequence[float]) -> None:
+    gains = ["", *(f"{value - psnr[0]:+.2f} " for value in psnr[1:])]
+    cells = [f"{gain}{value:.2f} ({unrest:.2f})" for gain, value, unrest in zip(gains, psnr, flicker, strict=True)]
+    print(f"{label:52}" + "".join(f"{cell:>24}" for cell in cells), flush=True)
 
 
 def color_drift(small: degrade.Pixels, result: degrade.Pixels, scale: int) -> str:

@@ -47,6 +47,9 @@ class Port:
     frame_offsets: Tuple[int, ...] = (0,)
     """Frames that a plate input holds, relative to the current one, in channel order."""
 
+    aligned: bool = False
+    """Of a plate with several frame offsets: the others are moved onto the current frame before they go in."""
+
     range: Tuple[float, float] = (0.0, 1.0)
     """Values (after encoding) that training covered; outside it `preflight` warns. Nothing is clamped to it."""
 

@@ -53,12 +53,12 @@ items = 4
 """
 
 
-def write_photos(folder: Path) -> str:
+def write_photos(folder: Path, size: int = 64) -> str:
     """Four small pictures as lossless photographs; returns the data folder."""
     photos = folder / "photos"
     photos.mkdir(parents=True)
     for index, name in enumerate(("one", "two", "three", "four")):
-        pixels = pictures.draw(77, (0, 3, 2, 1)[index], 64).pixels
+        pixels = pictures.draw(77, (0, 3, 2, 1)[index], size).pixels
         cv2.imwrite(str(photos / f"{name}.png"), np.round(pixels[:, :, ::-1] * 255).astype(np.uint8))
     return str(folder)
 

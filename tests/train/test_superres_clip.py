@@ -14,16 +14,20 @@ import torch
 
 from bipack import catalog
 from bipack.errors import UsageError
+from bipack.imaging import image_io
+from bipack.worker import model_check
 from bipack_train import (
     checkpoint,
     cli,
     codecs,
+    degrade,
     pictures,
     scores,
     superres,
     superres_data,
     superres_recipe,
     wear,
+    wear_clips,
 )
 from bipack_train.models.plain import PlainNet
 from training import write_photos, write_recipe
@@ -42,41 +46,62 @@ def clip_recipe(path: Path, steps: int = 6) -> str:
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return write_photos(tmp_path_factory.mktemp("data"))
+    return write_photos(tmp_path_factory.mktemp("data"), 112)
 
 
-def test_a_network_of_three_frames_adds_to_the_current_one() -> None:
-    net = PlainNet(2, 8, 3, frames=3).fused()
-    for layer in net.body:
-        if isinstance(layer, torch.nn.Conv2d):
-            torch.nn.init.zeros_(layer.weight)
-            torch.nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
-    stacked = torch.rand(1, 9, 6, 5)
-    assert torch.allclose(net(stacked), stacked[:, :3].repeat_interleave(2, 2).repeat_interleave(2, 3), atol=1e-6)
+def test_a_network_of_three_frames_adds_to_their_weighted_mean() -> None:
+    net = PlainNet(1, 8, 3, frames=3)
+    torch.nn.init.zeros_(net.body[-1].weight3)
+    for name in ("weight1", "expand"):
+        torch.nn.init.zeros_(getattr(net.body[-1], name))
+    frames = torch.rand(3, 1, 3, 6, 5)
+    stack = torch.cat(list(frames), dim=1)
+    weights = net.weigh(stack)
+    assert (
+        torch.allclose(weights.sum(1), torch.ones(1, 6, 5))
+        and (weights[:, 0] > weights[:, 1:].amax(1)).float().mean() > 0.5
+    )
+    expected = sum(frames[number] * weights[:, number : number + 1] for number in range(3))
+    assert torch.allclose(net(stack), expected, atol=1e-6)
+    still = torch.cat([frames[0]] * 3, dim=1)
+    assert torch.allclose(net.fused()(still), frames[0], atol=1e-6), "frames that repeat the current one change nothing"
 
 
-def test_a_worn_clip_holds_the_neighbours_in_the_order_of_the_card() -> None:
-    """The camera moves evenly: what lies between the frame before and the one after is the frame itself."""
-    assert wear.offsets(1) == (0,) and wear.offsets(5) == (0, -1, 1, -2, 2)
-    settings = wear.Wear(crops=1, side=32, clean=1.0)
-    sharp = pictures.draw(1, 0, 128).pixels
-    for seed in range(4):
-        found = wear.worn_crop(sharp, 1, settings, np.random.default_rng(seed), frames=3)
-        assert found is not None
-        worn, truth = found
-        now, before, after = (worn[:, :, 3 * n : 3 * n + 3] / 255.0 for n in range(3))
-        assert np.abs(now - truth).max() < 1 / 255
-        shift = next(
-            (dy, dx)
-            for dy in range(-3, 4)
-            for dx in range(-3, 4)
-            if np.array_equal(_moved(before, dy, dx), _moved(now, 0, 0))
-        )
-        assert np.array_equal(_moved(after, -shift[0], -shift[1]), _moved(now, 0, 0))
+def test_neighbours_come_in_the_order_of_the_card_laid_onto_the_current_frame() -> None:
+    assert wear_clips.offsets(1) == (0,) and wear_clips.offsets(5) == (0, -1, 1, -2, 2)
+    wide = np.rint(pictures.draw(1, 0, 128).pixels * 255).astype(np.uint8)
+    clip = [np.ascontiguousarray(wide[2 * n : 2 * n + 90, 3 * n : 3 * n + 90]) for n in range(3)]
+    found = wear_clips.stacked([clip[1], clip[0], clip[2]])
+    assert found.shape == (90, 90, 9) and np.array_equal(found[:, :, :3], clip[1])
+    for number, neighbour in enumerate((clip[0], clip[2]), 1):
+        laid = np.abs(found[:, :, 3 * number : 3 * number + 3].astype(float) - clip[1])[8:-8, 8:-8].mean()
+        assert laid < 0.2 * np.abs(neighbour.astype(float) - clip[1])[8:-8, 8:-8].mean()
 
 
-def _moved(picture: np.ndarray, down: int, across: int) -> np.ndarray:
-    return picture[3 + down : 29 + down, 3 + across : 29 + across]
+@pytest.mark.parametrize("scale", [1, 2])
+def test_the_camera_moves_by_fractions_and_truth_stands_where_the_plate_does(scale: int) -> None:
+    settings = wear.Wear(crops=1, side=48 // scale, clean=1.0)
+    found = wear_clips.worn_photo(pictures.draw(1, 0, 256).pixels, scale, settings, np.random.default_rng(2), 3)
+    assert len(found) == wear_clips.OF_PHOTO
+    assert not np.array_equal(found[0][1], found[1][1])
+    for worn, truth in found:
+        now = degrade.shrink_coded(truth, scale) if scale > 1 else truth
+        assert np.abs(worn[:, :, :3] / 255.0 - now).mean() < 0.01
+        assert np.abs(worn[:, :, 3:6].astype(float) - worn[:, :, :3]).mean() > 0.1
+
+
+def test_a_photograph_too_small_for_the_camera_gives_none() -> None:
+    settings = wear.Wear(crops=1, side=48)
+    assert not wear_clips.worn_photo(pictures.draw(1, 0, 64).pixels, 1, settings, np.random.default_rng(2), 3)
+
+
+def test_footage_gives_crops_with_their_own_truth() -> None:
+    wide = pictures.draw(1, 0, 160).pixels
+    clip = [wide[2 * n : 2 * n + 100, 3 * n : 3 * n + 110] for n in range(wear_clips.FRAMES)]
+    found = wear_clips.worn_footage(clip, 1, wear.Wear(side=64, clean=1.0), np.random.default_rng(1), 5)
+    for worn, truth in found:
+        assert worn.shape == (64, 64, 15)
+        assert np.abs(worn[:, :, :3] / 255.0 - truth).max() < 1 / 255
 
 
 def test_pictures_that_are_no_clips_stand_still(photos: str, tmp_path: Path) -> None:
@@ -105,7 +130,7 @@ def test_film_files_bring_crops_and_those_held_out_bring_none(photos: str, tmp_p
     clips = ("sequences/walk.mkv", "sequences/kept.mkv")
     data = dataclasses.replace(settings.data, clips=clips, clip_crops=3, held_out=clips[1:] + settings.data.held_out)
     pool = superres_data.fill_pool(dataclasses.replace(settings, data=data), photos)
-    assert pool.count("photos") == before + 3
+    assert pool.count("photos") == before + wear_clips.OF_FOOTAGE
 
 
 def test_a_film_file_is_a_test_clip_by_itself(tmp_path: Path) -> None:
@@ -123,7 +148,14 @@ def test_a_model_of_three_frames_is_trained_and_published(photos: str, tmp_path:
     assert cli.main(["recipe", path, "--data", photos, "--out", str(out), "--device", "cpu", "--threads", "1"]) == 0
     card = catalog.locate(str(out / "tiny_x2")).card
     assert card is not None and card.verified
-    assert card.inputs[0].frame_offsets == (0, -1, 1)
+    assert card.inputs[0].frame_offsets == (0, -1, 1) and card.inputs[0].aligned
+    assert not np.array_equal(
+        *(
+            image_io.read_frame(str(out / "tiny_x2" / f"proof_in{which}.exr")).parts[0].channels["G"]
+            for which in ("-1", "+1")
+        )
+    )
+    assert model_check.passes(model_check.check(catalog.locate(str(out / "tiny_x2"))))
 
 
 @pytest.mark.parametrize("scale", [1, 2])

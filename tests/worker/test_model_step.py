@@ -7,6 +7,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
@@ -193,6 +194,57 @@ def test_a_neighbour_of_another_size_is_an_error(tmp_path: Path) -> None:
     model = install(tmp_path / "t", _average_of_three(), (Port("plate", 3, frame_offsets=(-1, 0, 1)),))
     with pytest.raises(CorruptInput, match="one size"):
         process(model, {-1: plate(width=30), 0: plate(), 1: plate()})
+
+
+ALIGNED = (Port("plate", 3, frame_offsets=(0, -1, 1), aligned=True),)
+
+
+def _moving(step: int, height: int = 72, width: int = 96) -> Frame:
+    """A frame of a camera that pans over soft random shapes, with an alpha and a layer of its own."""
+    wide = np.random.default_rng(3).random((height + 40, width + 40, 3), np.float32)
+    wide = cv2.GaussianBlur(wide, (0, 0), 3)
+    shown = 8 * (wide[20 + step : 20 + step + height, 20 + 2 * step : 20 + 2 * step + width] - 0.45)
+    frame = plate(width=width, height=height, dtype=np.float32)
+    for index, name in enumerate("RGB"):
+        frame.parts[0].channels[name] = np.ascontiguousarray(shown[:, :, index])
+    return frame
+
+
+def test_aligned_neighbours_lie_on_the_current_frame(tmp_path: Path) -> None:
+    moved = {offset: _moving(offset) for offset in (-1, 0, 1)}
+    aligned, _ = process(install(tmp_path / "a", _average_of_three(), ALIGNED), moved)
+    stacked, _ = process(
+        install(tmp_path / "s", _average_of_three(), (Port("plate", 3, frame_offsets=(0, -1, 1)),)), moved
+    )
+    inner, before = np.s_[8:-8, 8:-8], rgb(moved[0])
+    assert np.abs(rgb(aligned) - before)[inner].mean() < 0.1 * np.abs(rgb(stacked) - before)[inner].mean()
+
+
+def test_a_cut_and_the_ends_of_a_shot_are_seen_as_one_frame(tmp_path: Path) -> None:
+    model = install(tmp_path / "a", _average_of_three(), ALIGNED)
+    here, other = _moving(0), plate(width=96, height=72, seed=9, dtype=np.float32)
+    for frames in ({-1: other, 0: here, 1: other}, {-1: here, 0: here, 1: here}):
+        after, _ = process(model, frames)
+        np.testing.assert_allclose(rgb(after), rgb(here), rtol=1e-5, atol=1e-6)
+
+
+def test_tiles_change_nothing_where_neighbours_are_aligned(tmp_path: Path) -> None:
+    model = install(tmp_path / "a", _average_of_three(), ALIGNED)
+    moved = {offset: _moving(offset) for offset in (-1, 0, 1)}
+    whole, _ = process(model, moved, tile="4096")
+    tiled, _ = process(model, moved, tile="32")
+    np.testing.assert_array_equal(rgb(tiled), rgb(whole))
+
+
+def test_grey_neighbours_are_taken_as_the_grey_plate_is(tmp_path: Path) -> None:
+    frames = {}
+    for offset in (-1, 0, 1):
+        frames[offset] = _moving(offset)
+        channels = frames[offset].parts[0].channels
+        frames[offset].parts[0].channels = {"Y": channels["G"]}
+    after, _ = process(install(tmp_path / "a", _average_of_three(), ALIGNED), frames)
+    before = frames[0].parts[0].channels["Y"]
+    assert np.abs(after.parts[0].channels["Y"] - before)[8:-8, 8:-8].mean() < 0.02
 
 
 @pytest.mark.parametrize("scale", [1, 2])

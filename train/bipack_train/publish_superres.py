@@ -13,13 +13,26 @@ import bipack
 from bipack.card import Geometry, Knob, ModelCard, Port, Score, Training
 from bipack.imaging import color
 from bipack.imaging.frame import Frame
-from bipack_train import checkpoint, pictures, scores, slowmo_clips, superres, verify, wear
+from bipack_train import (
+    checkpoint,
+    footage_scores,
+    pictures,
+    scores,
+    slowmo_clips,
+    superres,
+    verify,
+    wear_clips,
+)
 from bipack_train.superres_recipe import SuperresRecipe
 
 AUTHOR = "The Bipack authors"
 LICENCE = "Apache-2.0"
 _PROOF_WIDTH, _PROOF_HEIGHT = 96, 64
 _FLICKER_PHOTOS = 6
+_NEIGHBOURS = (
+    "The neighbour frames are moved onto the current one along their motion, on the whole plate, before tiles are cut; "
+    "where one does not show the same (a cut, something uncovered, the ends of the shot) the current frame stands in. "
+)
 _NOISE_PORTS = (Port("noise", 1, role="noise"), Port("amount", 1, role="amount"))
 _NOISE_KNOBS = (
     Knob(
@@ -75,7 +88,9 @@ def _scores(folder: str, data: str, settings: SuperresRecipe) -> list[Score]:
             label = f"{len(table)} {what} held out by the recipe" + (f", {kind}" if kind != scores.CLEAN else "")
             baseline = "bicubic" if settings.scale > 1 else "the plate"
             found.append(Score("PSNR-Y", label, round(value, 2), baseline, round(plain, 2)))
-    return found + (_flicker(folder, data, settings) if settings.wear.crops else [])
+    if settings.wear.crops:
+        found += _flicker(folder, data, settings)
+    return found + (_footage(folder, data, settings) if settings.data.footage else [])
 
 
 def _flicker(folder: str, data: str, settings: SuperresRecipe) -> list[Score]:
@@ -89,6 +104,26 @@ def _flicker(folder: str, data: str, settings: SuperresRecipe) -> list[Score]:
     value, plain = (round(float(np.mean(column)), 2) for column in zip(*rows, strict=True))
     baseline = "bicubic" if settings.scale > 1 else "the plate"
     return [Score("flicker", f"{len(rows)} moving clips, {kind}, RMS in 1/255", value, baseline, plain)]
+
+
+def _footage(folder: str, data: str, settings: SuperresRecipe) -> list[Score]:
+    """Every frame of the held-out film clips, against interpolation and against the model of one frame."""
+    models = [folder, settings.single] if settings.single else [folder]
+    baselines = ["bicubic" if settings.scale > 1 else "the plate", settings.single]
+    found = []
+    for kind in footage_scores.KINDS:
+        paths = [os.path.join(data, name) for name in settings.data.footage]
+        psnr, flicker = footage_scores.means(
+            [footage_scores.score_clip(models, path, settings.scale, kind) for path in paths]
+        )
+        label = f"every frame of {len(paths)} film clips, {kind}"
+        for metric, what, (plain, own, *single) in (
+            ("PSNR-Y", label, psnr),
+            ("flicker", f"{label}, RMS change of the error in 1/255", flicker),
+        ):
+            for baseline, value in zip(baselines, (plain, *single), strict=False):
+                found.append(Score(metric, what, round(own, 2), baseline, round(value, 2)))
+    return found
 
 
 def draft_card(settings: SuperresRecipe, recipe_path: str, state: checkpoint.Checkpoint) -> ModelCard:
@@ -115,7 +150,13 @@ def draft_card(settings: SuperresRecipe, recipe_path: str, state: checkpoint.Che
         sha256="",
         kind="image",
         inputs=(
-            Port("plate", 3, frame_offsets=wear.offsets(settings.network.frames), range=covered),
+            Port(
+                "plate",
+                3,
+                frame_offsets=wear_clips.offsets(settings.network.frames),
+                aligned=settings.network.frames > 1,
+                range=covered,
+            ),
             *(_NOISE_PORTS if settings.network.noise else ()),
         ),
         outputs=(Port("result", 3, range=covered),),
@@ -146,10 +187,10 @@ def readme(card: ModelCard, settings: SuperresRecipe) -> str:
     """The page beside the model, for artists."""
     lines = [f"# {card.title}", "", card.purpose, "", "## What it cannot do", ""]
     lines += [f"- {limit}" for limit in card.limits]
-    baseline = card.scores[0].baseline.capitalize() if card.scores else "Baseline"
-    lines += ["", "## Scores", "", f"| Metric | Pictures | Model | {baseline} |", "|---|---|---|---|"]
+    lines += ["", "## Scores", "", "| Metric | Pictures | Model | Without it |", "|---|---|---|---|"]
     lines += [
-        f"| {score.metric} | {score.set} | {_figure(score, score.value)} | {_figure(score, score.baseline_value)} |"
+        f"| {score.metric} | {score.set} | {_figure(score, score.value)} | "
+        f"{score.baseline}: {_figure(score, score.baseline_value)} |"
         for score in card.scores
     ]
     geometry, size, sources = card.geometry, settings.network, card.training.data
@@ -162,7 +203,9 @@ def readme(card: ModelCard, settings: SuperresRecipe) -> str:
         "",
         f"{size.depth} convolutions of 3x3 with {size.width} channels; the result is added to the repeated pixels of "
         f"the plate. A result pixel sees {geometry.halo} plate pixels to each side, so tiles overlap by that and are "
-        "exact. Values above 1 and below 0 pass through the color encoding, and no fixed range is imposed. Beside "
+        "exact. "
+        + (_NEIGHBOURS if size.frames > 1 else "")
+        + "Values above 1 and below 0 pass through the color encoding, and no fixed range is imposed. Beside "
         "lights the result keeps to the range of the plate pixels around it, so that nothing rings"
         + (", and to their light, so that glints stay as bright as they were." if size.balance else "."),
         "",

@@ -62,21 +62,25 @@ def enlarge(model: str, linear: degrade.Pixels, device: str = "cpu", tile: str =
 
 
 def enlarge_clip(
-    model: str, frames: Sequence[degrade.Pixels], device: str = "cpu", tile: str = "auto"
+    model: str, frames: Sequence[degrade.Pixels], device: str = "cpu", tile: str = "auto", only: int | None = None
 ) -> list[degrade.Pixels]:
-    """As `enlarge`, frames of one shot: a model of several frames sees their neighbours."""
+    """As `enlarge`, frames of one shot: a model of several frames sees their neighbours.
+
+    With `only`, the place of one frame among them, that one alone is made.
+    """
     with tempfile.TemporaryDirectory(prefix="bipack-scores-") as room:
         source, result = os.path.join(room, "plate.%04d.exr"), os.path.join(room, "result.%04d.exr")
         numbers = tuple(range(1, len(frames) + 1))
+        wanted = numbers if only is None else (numbers[only],)
         for number, linear in zip(numbers, frames, strict=True):
             write_frame(source % number, picture_frame(linear))
         step = ModelStep(catalog.locate(model), device)
         try:
-            request = messages.Render("scores", model, source, result, numbers, device=device, tile=tile)
+            request = messages.Render("scores", model, source, result, wanted, device=device, tile=tile)
             run_sequence(request, step, lambda message: None, threading.Event())
         finally:
             step.close()
-        return [plate.take(read_frame(result % number)).pixels for number in numbers]
+        return [plate.take(read_frame(result % number)).pixels for number in wanted]
 
 
 def small_and_sharp(path: str, scale: int, kind: str = CLEAN) -> tuple[degrade.Pixels, degrade.Pixels]:
@@ -88,7 +92,7 @@ def small_and_sharp(path: str, scale: int, kind: str = CLEAN) -> tuple[degrade.P
         small, shown = moving_clip(path, scale, kind)
         return small[_SHOWN], shown[_SHOWN]
     sharp = degrade.crop_to_multiple(pictures.original(path), scale)
-    return _through_file([_small(sharp, scale)], kind)[0], sharp
+    return through_file([made_small(sharp, scale)], kind)[0], sharp
 
 
 def moving_clip(path: str, scale: int, kind: str) -> tuple[list[degrade.Pixels], list[degrade.Pixels]]:
@@ -100,17 +104,18 @@ def moving_clip(path: str, scale: int, kind: str) -> tuple[list[degrade.Pixels],
         footage = slowmo_clips.read(path, shrink=2)
         first = (len(footage) - _CLIP_FRAMES) // 2
         real = [degrade.crop_to_multiple(footage[first + n], 2 * scale) for n in range(_CLIP_FRAMES)]
-        return _through_file([_small(frame, scale) for frame in real], kind), real
+        return through_file([made_small(frame, scale) for frame in real], kind), real
     sharp = degrade.crop_to_multiple(pictures.original(path), 2 * scale)
     height, width = (side - 2 * scale * _CLIP_FRAMES for side in sharp.shape[:2])
     shown = []
     for number in range(_CLIP_FRAMES):
         top, left = STEP[0] * number, STEP[1] * number
         shown.append(degrade.crop_to_multiple(sharp[top : top + height, left : left + width], 2 * scale))
-    return _through_file([_small(frame, scale) for frame in shown], kind), shown
+    return through_file([made_small(frame, scale) for frame in shown], kind), shown
 
 
-def _through_file(small: list[degrade.Pixels], kind: str) -> list[degrade.Pixels]:
+def through_file(small: list[degrade.Pixels], kind: str) -> list[degrade.Pixels]:
+    """Frames of one shot after a file of `kind`."""
     if kind == CLEAN:
         return small
     frames = [np.rint(frame * 255).astype(np.uint8) for frame in small]
@@ -121,7 +126,8 @@ def _through_file(small: list[degrade.Pixels], kind: str) -> list[degrade.Pixels
     return [frame.astype(np.float32) / np.float32(255) for frame in coded]
 
 
-def _small(sharp: degrade.Pixels, scale: int) -> degrade.Pixels:
+def made_small(sharp: degrade.Pixels, scale: int) -> degrade.Pixels:
+    """A sharp picture made small by antialiased bicubic, rounded to 8 bits."""
     return degrade.to_8bit(np.clip(degrade.shrink_coded(sharp, scale), 0, 1))
 
 
@@ -140,7 +146,7 @@ def score_picture(model: str, path: str, scale: int, device: str = "cpu", kind: 
     if card is not None and len(card.frame_offsets) > 1:
         clip, shown = moving_clip(path, scale, kind)
         small, sharp = clip[_SHOWN], shown[_SHOWN]
-        linear = enlarge_clip(model, [color.decode(frame) for frame in clip], device)[_SHOWN]
+        linear = enlarge_clip(model, [color.decode(frame) for frame in clip], device, only=_SHOWN)[0]
     else:
         small, sharp = small_and_sharp(path, scale, kind)
         linear = enlarge(model, color.decode(small), device)

@@ -113,7 +113,7 @@ def optimizer_of(net: PlainNet, settings: SuperresRecipe) -> torch.optim.Optimiz
     rate = settings.schedule.learning_rate
     if settings.network.branched:
         return torch.optim.Adam(net.parameters(), lr=rate, betas=(0.9, 0.99), foreach=True)
-    return muon.of_net(net, ("body.0.", f"body.{len(net.body) - 1}."), rate, weight_decay=0.0)
+    return muon.of_net(net, ("weigh.", "body.0.", f"body.{len(net.body) - 1}."), rate, weight_decay=0.0)
 
 
 def start_from(run: Run, source: str) -> None:

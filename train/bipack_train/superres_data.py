@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from dataclasses import dataclass
 
@@ -11,7 +12,7 @@ from torch import Tensor
 
 from bipack.errors import UsageError
 from bipack.imaging import resample
-from bipack_train import degrade, metrics, pictures, slowmo_clips, wear
+from bipack_train import degrade, metrics, pictures, slowmo_clips, wear, wear_clips
 from bipack_train.pool import CropPool
 from bipack_train.superres_recipe import SuperresRecipe
 
@@ -25,7 +26,7 @@ def fill_pool(settings: SuperresRecipe, folder: str) -> CropPool:
     """Read, draw and shrink or wear all training pictures. Raises MissingInput, CorruptInput, UsageError."""
     data = settings.data
     pool = CropPool(settings.scale, settings.schedule.patch, settings.network.frames)
-    away = {os.path.normpath(name) for name in (*data.held_out, *data.validation, *data.exclude)}
+    away = {os.path.normpath(name) for name in (*data.held_out, *data.validation, *data.exclude, *data.footage)}
     for photos in data.photos:
         for name in pictures.list_files(os.path.join(folder, photos), pictures.PHOTO_SUFFIXES):
             if os.path.normpath(os.path.join(photos, name)) not in away:
@@ -40,6 +41,9 @@ def fill_pool(settings: SuperresRecipe, folder: str) -> CropPool:
         if drawn.hdr:
             # One in three is shrunk the way files are shrunk, halo and all, so that both kinds of edge are known.
             pool.add("lamps", drawn.pixels, "light" if index % 3 else "coded", hdr=True)
+        elif settings.network.frames > 1:
+            # Twice as large, for the camera moves by fractions of a pixel.
+            _add_moving(pool, "drawn", pictures.draw(settings.seed, index, 2 * data.drawn_size).pixels, settings)
         else:
             _add(pool, "drawn", drawn.pixels, settings)
     groups = ("photos", "drawn", "panoramas", "lamps")
@@ -49,8 +53,11 @@ def fill_pool(settings: SuperresRecipe, folder: str) -> CropPool:
 
 def _add_photo(pool: CropPool, path: str, settings: SuperresRecipe) -> None:
     """Add a photograph at its sharp size, and a large one once more, smaller: more detail per pixel."""
-    _add(pool, "photos", pictures.original(path), settings)
     whole = pictures.read_photo(path)
+    if settings.network.frames > 1:
+        _add_moving(pool, "photos", whole, settings)
+        return
+    _add(pool, "photos", pictures.original(path), settings)
     if max(whole.shape[:2]) >= 2000:
         _add(pool, "photos", pictures.shrunk(whole, 3.3, "cubic"), settings)
 
@@ -62,23 +69,36 @@ def _add(pool: CropPool, group: str, sharp: pictures.Pixels, settings: SuperresR
         return
     rng = np.random.default_rng([settings.seed, 3, len(pool)])
     for _ in range(settings.wear.crops):
-        worn = wear.worn_crop(sharp, settings.scale, settings.wear, rng, settings.network.frames)
+        worn = wear.worn_crop(sharp, settings.scale, settings.wear, rng)
         if worn is not None:
+            pool.add_worn(group, *worn)
+
+
+def _add_moving(pool: CropPool, group: str, whole: pictures.Pixels, settings: SuperresRecipe) -> None:
+    """Add worn crops of clips whose camera moves over `whole`, which is larger than what it shows."""
+    rng = np.random.default_rng([settings.seed, 3, len(pool)])
+    for _ in range(max(1, settings.wear.crops // wear_clips.OF_PHOTO)):
+        for worn in wear_clips.worn_photo(whole, settings.scale, settings.wear, rng, settings.network.frames):
             pool.add_worn(group, *worn)
 
 
 def _add_footage(pool: CropPool, path: str, settings: SuperresRecipe) -> None:
     """Add worn crops of real footage to the photographs; stretches with cuts or held frames are left out."""
-    clip = slowmo_clips.read(path, shrink=2)
+    clip, frames = slowmo_clips.read(path, shrink=2), settings.network.frames
     rng = np.random.default_rng([settings.seed, 5, len(pool)])
-    for _ in range(settings.data.clip_crops):
-        first = int(rng.integers(0, max(1, len(clip) - wear.CLIP_FRAMES + 1)))
-        last = first + wear.CLIP_FRAMES
+    length, takes = (wear_clips.FRAMES, wear_clips.OF_FOOTAGE) if frames > 1 else (wear.CLIP_FRAMES, 1)
+    for _ in range(max(1, settings.data.clip_crops // takes)):
+        first = int(rng.integers(0, max(1, len(clip) - length + 1)))
+        last = first + length
         if last > len(clip) or not clip.continuous(first, last - 1):
             continue
         sharp = [clip[number] for number in range(first, last)]
-        worn = wear.worn_footage(sharp, settings.scale, settings.wear, rng, settings.network.frames)
-        if worn is not None:
+        if frames > 1:
+            found = wear_clips.worn_footage(sharp, settings.scale, settings.wear, rng, frames)
+        else:
+            one = wear.worn_footage(sharp, settings.scale, settings.wear, rng)
+            found = [] if one is None else [one]
+        for worn in found:
             pool.add_worn("photos", *worn)
 
 
@@ -109,10 +129,10 @@ def validation_pictures(settings: SuperresRecipe, folder: str) -> list[Validatio
     """Of each picture of the validation list the middle, shrunk and rounded to 8 bits, or a worn crop."""
     result = []
     for index, name in enumerate(settings.data.validation):
-        pixels = pictures.original(os.path.join(folder, name))
+        path = os.path.join(folder, name)
+        pixels = pictures.original(path)
         if settings.wear.crops:
-            rng = np.random.default_rng([settings.seed, 4, index])
-            worn = wear.worn_crop(pixels, settings.scale, settings.wear, rng, settings.network.frames)
+            worn = _watched_crop(path, settings, np.random.default_rng([settings.seed, 4, index]))
             if worn is None:
                 height, width = pixels.shape[:2]
                 raise UsageError(f"{name} is too small to watch ({width}x{height}); lower wear.side or name another.")
@@ -124,6 +144,16 @@ def validation_pictures(settings: SuperresRecipe, folder: str) -> list[Validatio
         tensor = torch.from_numpy(np.ascontiguousarray(low.transpose(2, 0, 1)))[None]
         result.append(ValidationPicture(name, tensor, high, metrics.psnr_y(plain, high, settings.scale)))
     return result
+
+
+def _watched_crop(path: str, settings: SuperresRecipe, rng: np.random.Generator) -> wear_clips.Worn | None:
+    """A worn crop of a watched photograph; None where that is too small."""
+    frames = settings.network.frames
+    if frames == 1:
+        return wear.worn_crop(pictures.original(path), settings.scale, settings.wear, rng)
+    always = dataclasses.replace(settings.wear, clean=0.0)
+    found = wear_clips.worn_photo(pictures.read_photo(path), settings.scale, always, rng, frames, takes=1)
+    return found[0] if found else None
 
 
 def _middle(pixels: degrade.Pixels, scale: int) -> degrade.Pixels:

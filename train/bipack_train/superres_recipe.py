@@ -36,7 +36,7 @@ class Network:
     """False trains the 3x3 convolutions as they are, with Muon instead of Adam. See superres.optimizer_of."""
 
     frames: int = 1
-    """Frames that one result is made from: 1, 3 or 5. More than one is learned from worn clips."""
+    """Frames that one result is made from: 1, 3 or 5. More than one is learned from worn clips, aligned."""
 
     noise: bool = False
     """Takes noise and an amount besides the plate: detail may be added that differs with the seed."""
@@ -82,6 +82,9 @@ class Data:
 
     exclude: tuple[str, ...] = ()
     """Files that are left out for what they are: soft, noisy, or a near twin of a held-out one."""
+
+    footage: tuple[str, ...] = ()
+    """Film files that are never trained on and every frame of which is scored."""
 
 
 @dataclass(frozen=True)
@@ -140,6 +143,9 @@ class SuperresRecipe:
 
     suppression: float = 1.0
     """In that stage: weight of the error where added detail is further from the truth than none."""
+
+    single: str = field(default="", metadata=recipe.VOLATILE)
+    """Of a model of several frames: the one that does the same from one frame. The card compares them."""
 
     checkpoint_seconds: float = field(default=60.0, metadata=recipe.VOLATILE)
     log_every: int = field(default=200, metadata=recipe.VOLATILE)

@@ -15,6 +15,7 @@ import shutil
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -29,6 +30,7 @@ from bipack.imaging import color, plate
 from bipack.imaging.frame import Box, Frame, Part
 from bipack.imaging.image_io import read_frame, write_frame
 from bipack.worker import bare_card
+from bipack.worker import proof as proofs
 from bipack.worker.model_step import ModelStep
 from bipack.worker.sequence import run_sequence
 from bipack.worker.session import open_session
@@ -357,11 +359,36 @@ def _seen(card: ModelCard, frame: Frame) -> Pixels:
 
 
 def _prove(workshop: str, proof: Frame, matte: Frame | None) -> None:
-    """Write the proof frames: the input, and what the worker on the CPU makes of it."""
+    """Write the proof frames: the input, and what the worker on the CPU makes of it.
+
+    Of a model of several frames the neighbours are the input panned, a pixel a frame.
+    """
     frames = {PROOF_IN: proof} | ({PROOF_MATTE: matte} if matte is not None else {})
-    result = _render(workshop, frames, "proof", "auto")
+    step = ModelStep(catalog.locate(workshop), "cpu")
+    try:
+        around = {offset: _panned(proof, offset) for offset in step.frame_offsets if offset}
+        if around:
+            shown = {offset: proofs.as_float(frame) for offset, frame in {0: proof, **around}.items()}
+            result = proofs.process(step, shown, matte)
+    finally:
+        step.close()
+    if not around:
+        result = _render(workshop, frames, "proof", "auto")
+    frames |= {proofs.input_name(offset): frame for offset, frame in around.items()}
     for name, frame in (*frames.items(), (PROOF_OUT, result)):
         write_frame(os.path.join(workshop, name), frame)
+
+
+def _panned(frame: Frame, across: int) -> Frame:
+    """The frame as a camera sees it that went `across` pixels to the right; the edge is repeated."""
+    part = frame.parts[0]
+
+    def pan(pixels: NDArray[Any]) -> NDArray[Any]:
+        places = np.clip(np.arange(pixels.shape[1]) + across, 0, pixels.shape[1] - 1)
+        return np.ascontiguousarray(pixels[:, places])
+
+    channels = {name: pan(pixels) for name, pixels in part.channels.items()}
+    return dataclasses.replace(frame, parts=[dataclasses.replace(part, channels=channels)])
 
 
 def _move(workshop: str, folder: str) -> None:

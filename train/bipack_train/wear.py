@@ -109,12 +109,9 @@ def check(wear: Wear, scale: int, path: str) -> None:
 # A worn crop --------------------------------------------------------------------------------------------------------
 
 
-def worn_crop(
-    sharp: Pixels, scale: int, wear: Wear, rng: np.random.Generator, frames: int = 1
-) -> tuple[codecs.Bytes, Pixels] | None:
+def worn_crop(sharp: Pixels, scale: int, wear: Wear, rng: np.random.Generator) -> tuple[codecs.Bytes, Pixels] | None:
     """(worn plate of 8 bits, sharp truth) cut at random from a sharp picture; None where that is too small.
 
-    With `frames` of 3 or 5 the plate has so many times the channels: itself, one before, one after, two before, …
     The picture is turned and mirrored first: afterwards the encoder's blocks would be turned along.
     """
     side, margin = wear.side * scale, _REACH * (CLIP_FRAMES - 1)
@@ -126,16 +123,14 @@ def worn_crop(
         return None
     top, left = (int(rng.integers(margin, limit - side - margin + 1)) for limit in (height, width))
     if rng.random() < wear.clean:
-        wear = _unworn(wear)
+        wear = unworn(wear)
     clip = _clip(turned, top, left, side, rng)
-    place = int(rng.integers(frames // 2, len(clip) - frames // 2))
-    wanted = [place + offset for offset in offsets(frames)]
-    pictures = wear_clip(clip, wanted, scale, wear, rng)
-    return np.concatenate(pictures, axis=2), clip[place]
+    place = int(rng.integers(len(clip)))
+    return wear_clip(clip, [place], scale, wear, rng)[0], clip[place]
 
 
 def worn_footage(
-    clip: Sequence[Pixels], scale: int, wear: Wear, rng: np.random.Generator, frames: int = 1
+    clip: Sequence[Pixels], scale: int, wear: Wear, rng: np.random.Generator
 ) -> tuple[codecs.Bytes, Pixels] | None:
     """As `worn_crop`, from CLIP_FRAMES neighbouring frames of real footage, each (height, width, 3)."""
     side = wear.side * scale
@@ -146,21 +141,15 @@ def worn_footage(
     top, left = (int(rng.integers(0, limit - side + 1)) for limit in (height, width))
     cut = [np.rot90(_window(frame, top, left, side), turns) for frame in clip]
     sharp = [np.ascontiguousarray(frame[:, ::-1] if mirrored else frame) for frame in cut]
-    place = int(rng.integers(frames // 2, len(sharp) - frames // 2))
-    wanted = [place + offset for offset in offsets(frames)]
-    return np.concatenate(wear_clip(sharp, wanted, scale, wear, rng), axis=2), sharp[place]
+    place = int(rng.integers(len(sharp)))
+    return wear_clip(sharp, [place], scale, wear, rng)[0], sharp[place]
 
 
-def _unworn(wear: Wear) -> Wear:
+def unworn(wear: Wear) -> Wear:
     """The same with every switch off but the shrinking."""
     return dataclasses.replace(
         wear, blur=0, noise=0, ringing=0, interlace=0, chroma=0, jpeg=0, film=0, again=0, kernels=("cubic",)
     )
-
-
-def offsets(frames: int) -> tuple[int, ...]:
-    """Where the frames of one plate lie: 0, -1, 1, -2, 2."""
-    return tuple((number + 1) // 2 * (1 if number % 2 == 0 else -1) for number in range(frames))
 
 
 def _clip(sharp: Pixels, top: int, left: int, side: int, rng: np.random.Generator) -> list[Pixels]:

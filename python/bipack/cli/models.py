@@ -141,7 +141,8 @@ def _port(port: Port) -> str:
         frames = (
             "" if len(port.frame_offsets) == 1 else f" of frames {', '.join(f'{o:+d}' for o in port.frame_offsets)}"
         )
-        return f"plate, {port.channels} channel{'s'[: port.channels > 1]}{frames}"
+        aligned = ", aligned" if port.aligned else ""
+        return f"plate, {port.channels} channel{'s'[: port.channels > 1]}{frames}{aligned}"
     if port.role == "matte":
         return f"matte{' (all white where none is given)' if port.optional else ''}"
     return {

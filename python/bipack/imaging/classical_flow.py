@@ -60,10 +60,15 @@ def prior_of(frame0: Pixels, frame1: Pixels) -> Pixels:
     """DIS flow between encoded frames, (height, width, 4): 0 to 1 as x and y, then 1 to 0, in pixels."""
     height, width = frame0.shape[:2]
     search: Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-    first, second = (_at_least(_luma(frame), _LEAST_SIDE) for frame in (frame0, frame1))
+    first, second = (for_search(frame) for frame in (frame0, frame1))
     there = search.calc(first, second, None)
     back = search.calc(second, first, None)
     return np.asarray(np.concatenate([there, back], axis=2), np.float32)[:height, :width]
+
+
+def for_search(frame: Pixels) -> NDArray[np.uint8]:
+    """What DIS looks at of an encoded frame: its luma, continued by its edges where it is too small."""
+    return _at_least(_luma(frame), _LEAST_SIDE)
 
 
 def _luma(frame: Pixels) -> NDArray[np.uint8]:

@@ -15,7 +15,7 @@ from bipack import enlarge_knobs
 from bipack.card import Knob, ModelCard, Port
 from bipack.catalog import Located
 from bipack.errors import CorruptInput, ModelRefused
-from bipack.imaging import color, nonfinite, resample
+from bipack.imaging import color, neighbours, nonfinite, resample
 from bipack.imaging.frame import Frame, Part, Pixels
 from bipack.imaging.plate import Plate, take, take_matte, take_or_grey
 from bipack.worker import enlarge, enlarge_alpha, matte_window, tiled
@@ -136,8 +136,8 @@ class Picture:
         self._ports = card.inputs
         self._is_encoded = card.color == "bipack"
         main = next(port for port in card.inputs if port.role == "plate")
-        look = take_or_grey if card.kind == "image" else take
-        self.plate: Plate = look(given.frames[0], given.layer, main.channels)
+        self._look = take_or_grey if card.kind == "image" else take
+        self.plate: Plate = self._look(given.frames[0], given.layer, main.channels)
         self._grey = self.plate.pixels.shape[2] < main.channels
         self.clean, self._bad, self.bad_count = nonfinite.hold_out(self.plate.pixels)
         # The whole plate is encoded at once: in the same place a sample then has the same bits in every tile. Where
@@ -145,13 +145,13 @@ class Picture:
         ours = enlarge_knobs.chosen(card, given.knobs)
         plain = given.knobs.get("mix", 1) == 1 and not any(ours.get(name) for name in _NEED_LIGHT)
         spent = card.scale > 1 and self._bad is None and given.matte is None and plain
-        self._seen = {0: self._encode(self.clean, in_place=spent)}
-        if self._grey:
-            self._seen[0] = np.repeat(self._seen[0], main.channels, axis=0)
+        current = self._encode(self.clean, in_place=spent)
+        seen = {0: current}
         for offset, frame in given.frames.items():
             if offset:
-                neighbour = self._neighbour(frame, given, main.channels, offset)
-                self._seen[offset] = self._encode(neighbour, in_place=True)
+                neighbour = self._encode(self._neighbour(frame, given, main.channels, offset), in_place=True)
+                seen[offset] = neighbours.onto(current, neighbour) if main.aligned else neighbour
+        self._seen = {offset: self._planes_of(pixels, main.channels) for offset, pixels in seen.items()}
         self.matte = aligned_matte(given, self.plate) if given.matte is not None else None
         all_on = np.ones(self.plate.pixels.shape[:2], np.float32) if self.matte is None else self.matte
         self._planes = {
@@ -164,7 +164,7 @@ class Picture:
         }
 
     def _neighbour(self, frame: Frame, given: StepInput, channels: int, offset: int) -> Pixels:
-        pixels = take(frame, given.layer, channels).pixels
+        pixels = self._look(frame, given.layer, channels).pixels
         if pixels.shape != self.plate.pixels.shape:
             height, width = self.plate.pixels.shape[:2]
             raise CorruptInput(
@@ -174,9 +174,13 @@ class Picture:
         return nonfinite.hold_out(pixels)[0]
 
     def _encode(self, pixels: Pixels, in_place: bool) -> Pixels:
-        """(rows, columns, channels) of light as (channels, rows, columns) of what the model sees."""
-        seen = color.encode(pixels, out=pixels if in_place else None) if self._is_encoded else pixels
-        return seen.transpose(2, 0, 1)
+        """(rows, columns, channels) of light as what the model sees of it."""
+        return color.encode(pixels, out=pixels if in_place else None) if self._is_encoded else pixels
+
+    def _planes_of(self, pixels: Pixels, channels: int) -> Pixels:
+        """(rows, columns, channels) as (channels, rows, columns); a grey plate is shown in every channel."""
+        planes = pixels.transpose(2, 0, 1)
+        return np.repeat(planes, channels, axis=0) if self._grey else planes
 
     def feeds(self, rows: slice, columns: slice) -> dict[str, Pixels]:
         """Every input of the graph for these plate pixels; pictures are (1, channels, rows, columns)."""

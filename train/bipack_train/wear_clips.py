@@ -26,6 +26,10 @@ _REACH = 3.0
 OF_PHOTO, OF_FOOTAGE = 2, 3
 """Crops taken of one clip."""
 
+_STILL, _WHOLE = 0.3, 0.25
+"""Clips whose camera stands still, and that pans by whole pixels: there an encoder copies what it drew once, faults and
+all, and neighbours bring nothing. A network that has not seen them takes their agreement for truth."""
+
 _TURN, _ZOOM = 0.003, 0.003
 """Spread of the camera's turn (radians) and of its zoom, from one frame to the next."""
 
@@ -93,6 +97,9 @@ def _moved(whole: Pixels, side: int, rng: np.random.Generator) -> list[Pixels]:
     fastest = min(_REACH, side / 32)
     pan = rng.uniform(-fastest, fastest, 2)
     turn, zoom = rng.normal(0, _TURN), rng.normal(0, _ZOOM)
+    way = rng.random()
+    if way < _STILL + _WHOLE:
+        pan, turn, zoom = np.rint(pan) if way > _STILL else np.zeros(2), 0.0, 0.0
     # Half the view's diagonal, grown by zoom, and the way that the camera goes.
     reach = _WIDE * (0.72 * side * (1 + abs(zoom)) ** FRAMES + fastest * FRAMES / 2)
     height, width = whole.shape[:2]

@@ -16,7 +16,7 @@ import numpy as np
 from bipack.imaging import color
 from bipack_train import degrade, metrics, scores, slowmo_clips
 
-FIRST, COUNT = 20, 16
+FIRST, COUNT = 20, 14
 """Frames of the film file that are taken."""
 
 KINDS = ("H.264 crf 28", "H.264 crf 30", "H.264 crf 35")

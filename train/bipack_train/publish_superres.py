@@ -29,6 +29,9 @@ AUTHOR = "The Bipack authors"
 LICENCE = "Apache-2.0"
 _PROOF_WIDTH, _PROOF_HEIGHT = 96, 64
 _FLICKER_PHOTOS = 6
+_MOVING = "H.264 crf 30"
+"""Kind of file of the clips that a camera makes by moving over a photograph."""
+
 _NEIGHBOURS = (
     "The neighbour frames are moved onto the current one along their motion, on the whole plate, before tiles are cut; "
     "where one does not show the same (a cut, something uncovered, the ends of the shot) the current frame stands in. "
@@ -77,6 +80,8 @@ def _scores(folder: str, data: str, settings: SuperresRecipe) -> list[Score]:
     kinds = scores.FILES if settings.wear.crops else (scores.CLEAN,)
     if settings.scale == 1:
         kinds = tuple(kind for kind in kinds if kind != scores.CLEAN)  # there the plate itself is the truth
+    if settings.data.footage:
+        kinds = (_MOVING,)  # every kind is scored on the footage
     what = "photographs"
     if any(name.endswith(slowmo_clips.FILM_SUFFIXES) for name in settings.data.held_out):
         what += " and clips"
@@ -88,22 +93,21 @@ def _scores(folder: str, data: str, settings: SuperresRecipe) -> list[Score]:
             label = f"{len(table)} {what} held out by the recipe" + (f", {kind}" if kind != scores.CLEAN else "")
             baseline = "bicubic" if settings.scale > 1 else "the plate"
             found.append(Score("PSNR-Y", label, round(value, 2), baseline, round(plain, 2)))
-    if settings.wear.crops:
-        found += _flicker(folder, data, settings)
-    return found + (_footage(folder, data, settings) if settings.data.footage else [])
+    if settings.data.footage:
+        return _footage(folder, data, settings) + found
+    return found + (_flicker(folder, data, settings) if settings.wear.crops else [])
 
 
 def _flicker(folder: str, data: str, settings: SuperresRecipe) -> list[Score]:
     """How steady moving clips of the first held-out photographs are, against the plate enlarged by interpolation."""
     moving = (".exr", *slowmo_clips.FILM_SUFFIXES)
     photos = [name for name in settings.data.held_out if not name.endswith(moving)][:_FLICKER_PHOTOS]
-    kind = "H.264 crf 30"
-    rows = [scores.flicker(folder, os.path.join(data, name), settings.scale, kind) for name in photos]
+    rows = [scores.flicker(folder, os.path.join(data, name), settings.scale, _MOVING) for name in photos]
     if not rows:
         return []
     value, plain = (round(float(np.mean(column)), 2) for column in zip(*rows, strict=True))
     baseline = "bicubic" if settings.scale > 1 else "the plate"
-    return [Score("flicker", f"{len(rows)} moving clips, {kind}, RMS in 1/255", value, baseline, plain)]
+    return [Score("flicker", f"{len(rows)} moving clips, {_MOVING}, RMS in 1/255", value, baseline, plain)]
 
 
 def _footage(folder: str, data: str, settings: SuperresRecipe) -> list[Score]:

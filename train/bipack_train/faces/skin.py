@@ -47,8 +47,12 @@ class Skin:
 
     brow_color: tuple[float, float, float] = (0.05, 0.035, 0.025)
     brow_density: float = 0.8
-    brow: tuple[float, float] = (0.0, 0.013)
-    """How far the brows are shifted up, and half their thickness, as shares of the face tile."""
+    brow: tuple[float, ...] = (0.0, 0.013)
+    """How far the brows are shifted up, and half their thickness; then, where given, how much further up their middle
+    lies, and their inner end against their tail. All as shares of the face tile."""
+
+    brow_grain: float = 0.3
+    """How much its hairs differ in density."""
 
     hair_color: tuple[float, float, float] = (0.05, 0.035, 0.025)
     scalp: float = 0.0
@@ -252,9 +256,9 @@ def _hairs(
     strands = cv2.GaussianBlur(rng.normal(0, 1, (side, side)).astype(np.float32), (0, 0), 1.0 + side / 900)
     strands = strands / (strands.std() + 1e-6)
     for line in (regions.BROW, regions.mirrored(regions.BROW)):
-        inside = regions.brow_shape(side, line, (skin.brow[0], skin.brow[1] * 1.25))
+        inside = regions.brow_shape(side, line, (skin.brow[0], skin.brow[1] * 1.25, *skin.brow[2:]))
         brow = np.maximum(brow, np.clip(inside * 2.2, 0, 1))
-    brow = np.clip(brow * (0.75 + 0.3 * strands) * skin.brow_density, 0, 1)
+    brow = np.clip(brow * (0.75 + skin.brow_grain * strands) * skin.brow_density, 0, 1)
     head = skin.scalp * np.clip(scalp * 1.2 + 0.2 * noise(rng, side, side / 80, 2), 0, 1) * (0.8 + 0.2 * grain)
     head = head * ((labels != INDEX["ear_l"]) & (labels != INDEX["ear_r"]))
     for amount, color in ((stubble, skin.hair_color), (brow, skin.brow_color), (head, skin.hair_color)):

@@ -5,13 +5,13 @@ up there, so they are exact for any identity, expression and pose. Left and righ
 
 What the regions mean, for labelling by hand too:
 
-- `eye`: opening, lids and what lies up to the bone: from the brow to the crease below the lower lid, from 7 mm
+- `eye`: opening, lids and what lies up to the bone: from below the brow to the crease below the lower lid, from 7 mm
   inside the inner corner to 14 mm outside the outer one. It is what a model of eyes and bags works on.
 - `nose`: from between the inner corners of the eyes down to the root of the lip, with both wings.
 - `cheek`: from eye and nose out to the ear, down to a line from the corner of the mouth to the lobe of the ear.
 - `mouth`: the lips and all between them. `chin`: from the lower lip and that line down to the edge of the jaw.
 - `forehead`: from the brows to the hairline, as wide as the brows. `skin`: what is left: temples, the bridge between
-  the brows, the upper lip, a bald scalp.
+  the brows, skin between a raised brow and the lids, the upper lip, a bald scalp.
 - `hair`: hair of the head, and beards long enough to have a shape; stubble is skin. Glasses, hands, hats and clothes
   are `background`.
 """

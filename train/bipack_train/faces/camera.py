@@ -40,15 +40,13 @@ def cut(rng: np.random.Generator, planes: Planes, unknown: int) -> Planes:
     """The crop of a face that the plate's frame cuts: beyond it the plate's edge is repeated, and nothing is known."""
     side, turn = len(planes[1]), int(rng.integers(4))
     first = round(side * float(rng.uniform(0.5, 0.9)))
-    picture, labels, heat, octaves = (np.rot90(plane, turn).copy() for plane in planes)
-    picture[first:] = picture[first - 1]
-    labels[first:], heat[first:], octaves[first:] = unknown, np.nan, np.nan
-    return (
-        np.rot90(picture, -turn).copy(),
-        np.rot90(labels, -turn).copy(),
-        np.rot90(heat, -turn).copy(),
-        np.rot90(octaves, -turn).copy(),
-    )
+    picture, labels, heat, octaves = planes[0].copy(), planes[1].copy(), planes[2].copy(), planes[3].copy()
+    beyond = np.rot90(picture, turn)
+    beyond[first:] = beyond[first - 1]
+    np.rot90(labels, turn)[first:] = unknown
+    np.rot90(heat, turn)[first:] = np.nan
+    np.rot90(octaves, turn)[first:] = np.nan
+    return picture, labels, heat, octaves
 
 
 def bent(rng: np.random.Generator, planes: Planes, reach: float) -> Planes:

@@ -67,7 +67,7 @@ class Faces:
     @property
     def side(self) -> int:
         """Pixels of a face."""
-        return self.color.shape[1]
+        return int(self.color.shape[1])
 
     def part(self, first: int, last: int) -> Faces:
         """The faces from `first` up to and without `last`."""

@@ -64,7 +64,7 @@ def test_detail_is_asked_for_by_the_amount() -> None:
         stage = adversary.Stage(Adversary(share=1.0), torch.device("cpu"))
         smooth = truth.mean(dim=(2, 3), keepdim=True).expand_as(truth).clone()
         amounts = torch.full((2, 1, 1, 1), amount)
-        return float(superres_gan.loss(stage, low, smooth, truth, steady, amounts, (1.0, 1.0, 1.0)))
+        return superres_gan.loss(stage, low, smooth, truth, steady, amounts, (1.0, 1.0, 1.0)).item()
 
     assert asked(1.0) > asked(0.3) + 0.1
 
@@ -100,6 +100,9 @@ def test_a_model_that_adds_detail_is_published_with_its_knob(photos: str, tmp_pa
     assert [port.role for port in card.inputs] == ["plate", "noise", "amount"]
     assert [knob.name for knob in card.knobs] == ["detail"]
     assert card.geometry.tiling == "exact"
+    by_amount = [score for score in card.scores if score.set.endswith(("detail 0", "detail 0.5", "detail 1"))]
+    assert [score.metric for score in by_amount] == ["PSNR-Y", "texture", "consistency"] * 3
+    assert all(score.value > 0 and score.baseline == "bicubic" for score in by_amount)
 
 
 def test_detail_without_noise_is_refused(tmp_path: Path) -> None:

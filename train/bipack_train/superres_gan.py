@@ -69,7 +69,8 @@ def loss(
         looks = [look.float() for look in stage.net.activations(adversary.seen(plate, result))]
         with torch.no_grad():
             wanted = [look.float() for look in stage.net.activations(adversary.seen(plate, truth))]
-    pull = -stage.settings.weight * looks[-1].mean(dim=(1, 2, 3)) + textured * texture(result, truth)
+    pull = -stage.settings.weight * looks[-1].mean(dim=(1, 2, 3))
+    pull = pull + textured * texture(result, truth, scale.bit_length())
     if matching:
         pull = pull + matching * _matching(looks[:-1], wanted[:-1])
     error = (result - truth).abs()
@@ -78,15 +79,15 @@ def loss(
     return held + (amount.flatten() * pull).mean()
 
 
-def texture(result: Tensor, truth: Tensor) -> Tensor:
-    """By how much the strength of texture differs from the truth's, (N,), summed over two octaves and three directions.
+def texture(result: Tensor, truth: Tensor, octaves: int = 2) -> Tensor:
+    """By how much the strength of texture differs from the truth's, (N,), summed over octaves and three directions.
 
     Strength is the RMS of differences between neighbours in windows of _PATCH pixels, for luma and both kinds of
     chroma: where a stroke lies in its window does not matter, so that nothing is gained by averaging it away.
     """
     total = torch.zeros(result.shape[0], device=result.device)
     pictures = [_luma_chroma(result), _luma_chroma(truth)]
-    for _ in range(2):
+    for _ in range(octaves):
         for first, second in zip(*(_strengths(picture) for picture in pictures), strict=True):
             total = total + (first - second).abs().mean(dim=(1, 2, 3))
         pictures = [functional.avg_pool2d(picture, 2) for picture in pictures]

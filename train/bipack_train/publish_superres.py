@@ -62,6 +62,8 @@ def publish(settings: SuperresRecipe, recipe_path: str, data: str, out: str) -> 
 def _scores(folder: str, data: str, settings: SuperresRecipe) -> list[Score]:
     """Mean PSNR-Y on the held-out photographs; of a model for worn pictures, one for each kind of file."""
     kinds = scores.FILES if settings.wear.crops else (scores.CLEAN,)
+    if settings.network.noise:
+        kinds = tuple(kind for kind in kinds if kind != _detail_kind(settings))  # that one by amount
     if settings.scale == 1:
         kinds = tuple(kind for kind in kinds if kind != scores.CLEAN)  # there the plate itself is the truth
     what = "photographs"
@@ -79,10 +81,15 @@ def _scores(folder: str, data: str, settings: SuperresRecipe) -> list[Score]:
     return found + (_flicker(folder, data, settings) if settings.wear.crops else [])
 
 
+def _detail_kind(settings: SuperresRecipe) -> str:
+    """The kind of file that added detail is measured on."""
+    return "H.264 crf 28" if settings.wear.crops else scores.CLEAN
+
+
 def _detail(folder: str, data: str, settings: SuperresRecipe, what: str) -> list[Score]:
     """What added detail costs and gives: at the knob's default, and beside it the faithful result."""
     names = [name for name in settings.data.held_out if not name.endswith(".exr")]
-    kind = "H.264 crf 28" if settings.wear.crops else scores.CLEAN
+    kind = _detail_kind(settings)
     found = []
     for amount in (0.0, _NOISE_KNOBS[0].default, 1.0):
         knobs = {_NOISE_KNOBS[0].name: float(amount)}

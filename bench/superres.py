@@ -50,6 +50,8 @@ def main() -> int:
         print_files(args.model, args.data, settings)
     if settings.data.footage:
         print_footage(args.model, args.data, settings)
+    if settings.network.noise:
+        print_detail(args.model, args.data, settings)
     print_edges(args.model, settings.scale)
     print_phase(args.model, settings.scale)
     print_panoramas(args.model, args.data, settings, args.look)
@@ -115,6 +117,26 @@ def print_clip(label: str, psnr: Sequence[float], flicker: Sequence[float]) -> N
     gains = ["", *(f"{value - psnr[0]:+.2f} " for value in psnr[1:])]
     cells = [f"{gain}{value:.2f} ({unrest:.2f})" for gain, value, unrest in zip(gains, psnr, flicker, strict=True)]
     print(f"{label:52}" + "".join(f"{cell:>24}" for cell in cells), flush=True)
+
+
+def print_detail(model: str, data: str, settings: superres_recipe.SuperresRecipe) -> None:
+    """What added detail costs and gives, by its amount."""
+    kind = "H.264 crf 28" if settings.wear.crops else scores.CLEAN
+    names = [name for name in settings.data.held_out if not name.endswith(".exr")]
+    print(f"{kind + ', mean of ' + str(len(names)):28} {'PSNR-Y':>8} {'texture':>8} {'off the plate, 1/255':>22}")
+    for amount in (0.0, 0.25, 0.5, 0.75, 1.0):
+        rows = [
+            scores.score_detail(model, os.path.join(data, name), settings.scale, kind, {"detail": amount})
+            for name in names
+        ]
+        means = np.mean([(row.psnr, row.texture, row.consistency) for row in rows], axis=0)
+        if amount == 0.0:
+            print(f"{'bicubic':28} {means[0, 1]:8.2f} {means[1, 1]:8.2f} {means[2, 1]:22.2f}")
+        print(
+            f"{'detail ' + format(amount, 'g'):28} {means[0, 0]:8.2f} {means[1, 0]:8.2f} {means[2, 0]:22.2f}",
+            flush=True,
+        )
+    print()
 
 
 def color_drift(small: degrade.Pixels, result: degrade.Pixels, scale: int) -> str:

@@ -7,12 +7,15 @@ from face_regions import Lines
 from nk import Graph, Node, each, linked, quoted
 from panel import group_text
 
+from bipack.face_regions import MATTES
+
 PASSES = range(1, 9)
 HELP = (
     "Lays up to eight passes over the plate: the results of models for single regions of a face, each within its own "
     "matte, with its own strength, and only as much of its fine and broad changes as you like. Where mattes overlap, "
-    "the passes share the pixel. Input 0 is the plate; each pass carries its matte in alpha, as BipackModel's matte "
-    "out or a Copy of a region gives it. Where no matte is white the plate stays as it is. Renders live."
+    "the passes share the pixel. Input 0 is the plate. Name a model and a region in each pass and press Make passes, "
+    "or connect passes of your own, with their matte in alpha. Where no matte is white the plate stays as it is. "
+    "Renders live from the passes' cooked frames."
 )
 
 
@@ -72,11 +75,26 @@ def _panel() -> Lines:
     panel.knob(7, "strength", "strength", "How much of all passes is laid over the plate.", "1", "R 0 1")
     panel.menu("view", "view", "result: the picture. difference: what is changed, on grey, four times magnified.",
                ("result", "difference"))  # fmt: skip
+    panel.divider("passes_divider", "The passes and their models.")
+    panel.button("make_passes", "Make passes", "Makes a BipackModel above every pass that names a model, fed by the "
+                 "plate with the region's matte in alpha. Press it again after a change.", "passes")  # fmt: skip
+    panel.button("cook_passes_frame", "Cook frame", "Cooks every pass that is not fresh at the frame that the viewer "
+                 "is at.", "passes")  # fmt: skip
+    panel.button("cook_passes_range", "Cook range", "Cooks every pass that is not fresh over the script's frame range.",
+                 "passes")  # fmt: skip
+    panel.button("cancel", "Cancel", "Stops the cook that is running. Finished frames stay.", "passes")
     for number in PASSES:
         name = f"pass{number}_group"
         panel.lines.append(f"addUserKnob {{20 {name} l {quoted(f'pass {number}')} n {1 if number < 3 else 2}}}")
         panel.knob(6, f"on{number}", "on", "Whether this pass counts.", "true", "+STARTLINE")
         panel.knob(6, f"solo{number}", "solo", "Show only the passes that are solo.", "false", "-STARTLINE")
+        panel.knob(1, f"model{number}", "model", "Name or file of the model that makes this pass, such as "
+                   "forehead_lines. Empty: what is connected is taken as it is.")  # fmt: skip
+        panel.menu(f"region{number}", "region", "Region that the model works in: a matte of BipackFaceRegions' crops. "
+                   "alpha: the plate's own alpha, such as a roto.", ("alpha", *MATTES))  # fmt: skip
+        panel.knob(7, f"age{number}", "age", "How far the model of this pass goes: 0 is the plate, 1 all of it. May "
+                   "be keyed; cook again after a change. Its other sliders are on its own node.",
+                   "1", "R 0 1")  # fmt: skip
         panel.knob(7, f"strength{number}", "strength", "How much of this pass is taken; may be keyed, and may go "
                    "beyond 1.", "1", "R 0 1")  # fmt: skip
         panel.knob(7, f"fine{number}", "fine", "How much of its fine changes: wrinkles and lines. 0 keeps the plate's "

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from bipack_train import pictures, scores
+from bipack_train import metrics, pictures, scores
 
 
 @pytest.fixture(scope="module")
@@ -41,3 +41,11 @@ def test_a_worse_file_scores_lower(photo: str, tmp_path: Path) -> None:
     errors = [np.mean((scores.small_and_sharp(photo, 2, kind)[0] - scores.small_and_sharp(photo, 2)[0]) ** 2)
               for kind in ("JPEG q60", "JPEG q30")]  # fmt: skip
     assert 0 < errors[0] < errors[1]
+
+
+def test_texture_is_weaker_in_what_was_interpolated_and_in_blocks_there_is_none(photo: str) -> None:
+    small, sharp = scores.small_and_sharp(photo, 2)
+    assert 0.1 < metrics.finest_octave(scores.bicubic(small, 2)) / metrics.finest_octave(sharp) < 0.9
+    assert metrics.finest_octave(small.repeat(2, 0).repeat(2, 1)) == 0
+    odd = metrics.finest_octave(sharp[:31, :33])
+    assert odd == metrics.finest_octave(sharp[:30, :32]) > 0

@@ -9,8 +9,9 @@ import torch
 
 from bipack import catalog
 from bipack.errors import UsageError
-from bipack_train import cli, superres, superres_data, superres_gan, superres_loss, superres_recipe
+from bipack_train import adversary, cli, superres, superres_data, superres_gan, superres_loss, superres_recipe
 from bipack_train.models.plain import PlainNet
+from bipack_train.paintfix import Adversary
 from training import write_photos, write_recipe
 
 
@@ -35,10 +36,37 @@ def test_amount_0_is_the_faithful_result_whatever_the_noise() -> None:
     assert not torch.equal(net(plate, noise, torch.ones(1)), without)
 
 
-def test_half_of_a_batch_is_without_noise() -> None:
-    noise, amount = superres_gan.draw(torch.zeros(4, 3, 6, 5))
-    assert noise.shape == (4, 1, 6, 5)
-    assert (amount[:2] == 0).all() and (amount[2:] >= 0.3).all()
+def test_a_quarter_of_a_batch_is_without_noise() -> None:
+    noise, amount = superres_gan.draw(torch.zeros(8, 3, 6, 5))
+    assert noise.shape == (8, 1, 6, 5)
+    assert (amount[:2] == 0).all() and (amount[2:] >= superres_gan.LOW_AMOUNT).all()
+    assert superres_gan.calm(1) == 1
+
+
+def test_texture_counts_its_strength_and_not_where_it_lies() -> None:
+    torch.manual_seed(2)
+    truth = 0.5 + 0.1 * torch.randn(1, 3, 64, 64)
+    other = 0.5 + 0.1 * torch.randn(1, 3, 64, 64)
+    smooth = torch.full_like(truth, 0.5)
+    moved, lost = (float(superres_gan.texture(picture, truth)) for picture in (other, smooth))
+    assert float(superres_gan.texture(truth, truth)) == 0
+    assert 0 < moved < 0.2 * lost
+    board = 0.05 * ((torch.arange(64)[:, None] + torch.arange(64)) % 2 * 2.0 - 1)
+    assert float(superres_gan.texture(smooth + board, smooth)) > 0.1, "a checkerboard is texture that is not there"
+
+
+def test_detail_is_asked_for_by_the_amount() -> None:
+    torch.manual_seed(2)
+    low, truth = torch.rand(2, 3, 8, 8), torch.rand(2, 3, 16, 16)
+    steady = truth.clone()
+
+    def asked(amount: float) -> float:
+        stage = adversary.Stage(Adversary(share=1.0), torch.device("cpu"))
+        smooth = truth.mean(dim=(2, 3), keepdim=True).expand_as(truth).clone()
+        amounts = torch.full((2, 1, 1, 1), amount)
+        return superres_gan.loss(stage, low, smooth, truth, steady, amounts, (1.0, 1.0, 1.0)).item()
+
+    assert asked(1.0) > asked(0.3) + 0.1
 
 
 def test_only_what_is_worse_than_the_steady_result_is_an_artefact() -> None:
@@ -72,6 +100,9 @@ def test_a_model_that_adds_detail_is_published_with_its_knob(photos: str, tmp_pa
     assert [port.role for port in card.inputs] == ["plate", "noise", "amount"]
     assert [knob.name for knob in card.knobs] == ["detail"]
     assert card.geometry.tiling == "exact"
+    by_amount = [score for score in card.scores if score.set.endswith(("detail 0", "detail 0.5", "detail 1"))]
+    assert [score.metric for score in by_amount] == ["PSNR-Y", "texture", "consistency"] * 3
+    assert all(score.value > 0 and score.baseline == "bicubic" for score in by_amount)
 
 
 def test_detail_without_noise_is_refused(tmp_path: Path) -> None:

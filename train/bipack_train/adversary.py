@@ -37,6 +37,15 @@ class PatchCritic(nn.Module):
         """Logits: high for what looks painted by the artist."""
         return cast(Tensor, self.layers(picture))
 
+    def activations(self, picture: Tensor) -> list[Tensor]:
+        """What each convolution makes of it, the logits last."""
+        found = []
+        for layer in self.layers:
+            picture = layer(picture)
+            if not isinstance(layer, nn.Conv2d):
+                found.append(picture)
+        return [*found, picture]
+
 
 class Stage:
     """The discriminator with its optimizer, and the loss that it gives the paint-fix net."""
@@ -62,22 +71,23 @@ class Stage:
         """
         repaired = plate + matte * (fixed - plate)
         count = functional.avg_pool2d(matte, 4)
-        self._learn(plate, repaired.detach(), after, count)
+        self.learn(plate, repaired.detach(), after, count)
         shape = _Change(plate.shape, plate.device)
-        logits = self.net(shape.apply(_seen(plate, repaired)))
+        logits = self.net(shape.apply(seen(plate, repaired)))
         weight = functional.avg_pool2d(shape.move(matte), 4)
         asked: Tensor = -(logits * weight).sum() / (weight.sum() + 1e-6)
         return self.settings.weight * asked
 
-    def _learn(self, plate: Tensor, repaired: Tensor, after: Tensor, count: Tensor) -> None:
+    def learn(self, plate: Tensor, repaired: Tensor, after: Tensor, count: Tensor) -> None:
+        """Train the discriminator once; `count` (N, 1, H/4, W/4) says how much each patch counts."""
         shape = _Change(plate.shape, plate.device)
         weight = functional.avg_pool2d(shape.move(functional.interpolate(count, scale_factor=4.0)), 4)
         total = weight.sum() + 1e-6
         penalised = self.steps % self.settings.penalty_every == 0
-        real = shape.apply(_seen(plate, after)).detach().requires_grad_(penalised)
+        real = shape.apply(seen(plate, after)).detach().requires_grad_(penalised)
         real_logits = self.net(real)
         loss = (functional.relu(1.0 - real_logits) * weight).sum() / total
-        loss = loss + (functional.relu(1.0 + self.net(shape.apply(_seen(plate, repaired)))) * weight).sum() / total
+        loss = loss + (functional.relu(1.0 + self.net(shape.apply(seen(plate, repaired)))) * weight).sum() / total
         if penalised:
             (slope,) = torch.autograd.grad((real_logits * weight).sum(), real, create_graph=True)
             loss = loss + 0.5 * self.settings.penalty * self.settings.penalty_every * slope.square().sum() / total
@@ -97,7 +107,8 @@ class Stage:
                 parameter.grad /= distributed.get_world_size()
 
 
-def _seen(plate: Tensor, picture: Tensor) -> Tensor:
+def seen(plate: Tensor, picture: Tensor) -> Tensor:
+    """What the discriminator looks at, (N, 6, H, W): the picture, and by how much it differs from the plate."""
     return torch.cat([picture - 0.5, 4.0 * (picture - plate)], dim=1)
 
 

@@ -65,20 +65,24 @@ def run_recipe(path: str, args: argparse.Namespace) -> int:
     if not getattr(args, "pool", None) or getattr(args, "render_only", False):
         studio = people.studio(args.data, data.panoramas, data.exclude)
         pool.make(studio, folder, settings.seed, data.faces, minutes=1e6)
+        if data.close:
+            pool.make(studio, os.path.join(folder, pool.CLOSE_UPS), settings.seed, data.close, 1e6, close=True)
     if getattr(args, "render_only", False):
         return 0
     faces = pool.load(folder)
     if len(faces) <= data.held_out:
         raise UsageError(f"The pool {folder} has {len(faces)} faces; more than {data.held_out} held out are needed.")
+    close = pool.load(os.path.join(folder, pool.CLOSE_UPS)) if data.close else None
     if settings.sources:
         # The card counts what was there, which may be less than the recipe asks for.
-        rendered = dataclasses.replace(settings.sources[0], items=len(faces) - data.held_out)
+        count = len(faces) - data.held_out + (0 if close is None else len(close))
+        rendered = dataclasses.replace(settings.sources[0], items=count)
         settings = dataclasses.replace(settings, sources=(rendered, *settings.sources[1:]))
     first = len(faces) - data.held_out
     side = max(settings.schedule.side, settings.schedule.crop_side)
     grounds = scenes.backgrounds(args.data, data.photos, data.drawn, settings.seed, side, data.exclude)
-    stage = scenes.Stage(faces.part(0, first), grounds, settings.schedule.side)
-    watched = scenes.Stage(faces.part(first, len(faces)), grounds[::7], settings.schedule.side)
+    stage = scenes.Stage(faces.part(0, first), grounds, settings.schedule.side, close=close)
+    watched = scenes.Stage(faces.part(first, len(faces)), grounds[::7], side=settings.schedule.side)
     start = getattr(args, "init", None) or ("face_parser" if plates else "none")
     weights, base = (None, "") if start == "none" else publish.weights_of(start, settings.size)
     lessons = hand.load(plates, mattes, args.frames) if plates and mattes else None

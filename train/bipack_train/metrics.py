@@ -28,3 +28,11 @@ def psnr_y(result: NDArray[np.float32], truth: NDArray[np.float32], border: int)
         first, second = (picture[border:-border, border:-border] for picture in (first, second))
     error = float(np.mean((first - second) ** 2))
     return float("inf") if error == 0 else float(10 * np.log10(255.0**2 / error))
+
+
+def finest_octave(coded: NDArray[np.floating[Any]]) -> float:
+    """RMS of what is lost of luma when (height, width, 3) is averaged over blocks of 2x2: how strong its texture is."""
+    bright = luma(coded)
+    height, width = (side // 2 for side in bright.shape)
+    blocks = bright[: 2 * height, : 2 * width].reshape(height, 2, width, 2)
+    return float(np.sqrt(np.mean((blocks - blocks.mean(axis=(1, 3), keepdims=True)) ** 2)))

@@ -78,6 +78,8 @@ def publish(settings: SuperresRecipe, recipe_path: str, data: str, out: str) -> 
 def _scores(folder: str, data: str, settings: SuperresRecipe) -> list[Score]:
     """Mean PSNR-Y on the held-out photographs; of a model for worn pictures, one for each kind of file."""
     kinds = scores.FILES if settings.wear.crops else (scores.CLEAN,)
+    if settings.network.noise:
+        kinds = tuple(kind for kind in kinds if kind != _detail_kind(settings))  # that one by amount
     if settings.scale == 1:
         kinds = tuple(kind for kind in kinds if kind != scores.CLEAN)  # there the plate itself is the truth
     if settings.data.footage:
@@ -93,9 +95,30 @@ def _scores(folder: str, data: str, settings: SuperresRecipe) -> list[Score]:
             label = f"{len(table)} {what} held out by the recipe" + (f", {kind}" if kind != scores.CLEAN else "")
             baseline = "bicubic" if settings.scale > 1 else "the plate"
             found.append(Score("PSNR-Y", label, round(value, 2), baseline, round(plain, 2)))
+    found += _detail(folder, data, settings, what) if settings.network.noise else []
     if settings.data.footage:
         return _footage(folder, data, settings) + found
     return found + (_flicker(folder, data, settings) if settings.wear.crops else [])
+
+
+def _detail_kind(settings: SuperresRecipe) -> str:
+    """The kind of file that added detail is measured on."""
+    return "H.264 crf 28" if settings.wear.crops else scores.CLEAN
+
+
+def _detail(folder: str, data: str, settings: SuperresRecipe, what: str) -> list[Score]:
+    """What added detail costs and gives: at the knob's default, and beside it the faithful result."""
+    names = [name for name in settings.data.held_out if not name.endswith(".exr")]
+    kind = _detail_kind(settings)
+    found = []
+    for amount in (0.0, _NOISE_KNOBS[0].default, 1.0):
+        knobs = {_NOISE_KNOBS[0].name: float(amount)}
+        rows = [scores.score_detail(folder, os.path.join(data, name), settings.scale, kind, knobs) for name in names]
+        label = f"{len(rows)} {what} held out by the recipe, {kind}, detail {amount:g}"
+        for metric, figure in (("PSNR-Y", "psnr"), ("texture", "texture"), ("consistency", "consistency")):
+            value, plain = np.mean([getattr(row, figure) for row in rows], axis=0)
+            found.append(Score(metric, label, round(float(value), 2), "bicubic", round(float(plain), 2)))
+    return found
 
 
 def _flicker(folder: str, data: str, settings: SuperresRecipe) -> list[Score]:

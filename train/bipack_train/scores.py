@@ -10,7 +10,7 @@ import itertools
 import os
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,6 +36,8 @@ _SHOWN = -2
 STEP = (1, 2)
 """Sharp pixels (down, across) that the camera moves from frame to frame: each frame samples other phases."""
 
+Knobs = Mapping[str, float]
+
 
 @dataclass(frozen=True)
 class PictureScore:
@@ -53,16 +55,24 @@ class PictureScore:
         return self.model - self.bicubic
 
 
-def enlarge(model: str, linear: degrade.Pixels, device: str = "cpu", tile: str = "auto") -> degrade.Pixels:
+def enlarge(
+    model: str, linear: degrade.Pixels, device: str = "cpu", tile: str = "auto", knobs: Knobs | None = None
+) -> degrade.Pixels:
     """Run scene-linear (height, width, 3) through the worker's image path with `model`; float32 EXR in and out.
 
-    `model` is a catalogue name or a model folder. Raises what the worker raises.
+    `model` is a catalogue name or a model folder, `knobs` its settings where they differ from the card. Raises what the
+    worker raises.
     """
-    return enlarge_clip(model, [linear], device, tile)[0]
+    return enlarge_clip(model, [linear], device, tile, knobs)[0]
 
 
 def enlarge_clip(
-    model: str, frames: Sequence[degrade.Pixels], device: str = "cpu", tile: str = "auto", only: int | None = None
+    model: str,
+    frames: Sequence[degrade.Pixels],
+    device: str = "cpu",
+    tile: str = "auto",
+    knobs: Knobs | None = None,
+    only: int | None = None,
 ) -> list[degrade.Pixels]:
     """As `enlarge`, frames of one shot: a model of several frames sees their neighbours.
 
@@ -76,7 +86,9 @@ def enlarge_clip(
             write_frame(source % number, picture_frame(linear))
         step = ModelStep(catalog.locate(model), device)
         try:
-            request = messages.Render("scores", model, source, result, wanted, device=device, tile=tile)
+            request = messages.Render(
+                "scores", model, source, result, wanted, settings=knobs or {}, device=device, tile=tile
+            )
             run_sequence(request, step, lambda message: None, threading.Event())
         finally:
             step.close()
@@ -162,6 +174,36 @@ def score_photos(
     """Score every photograph and clip of `names` (relative to `folder`); panoramas are left out."""
     photos = [name for name in names if not name.endswith(".exr")]
     return [score_picture(model, os.path.join(folder, name), scale, device, kind) for name in photos]
+
+
+@dataclass(frozen=True)
+class DetailScore:
+    """What a model that adds detail makes of one picture, beside interpolation."""
+
+    psnr: tuple[float, float]
+    """PSNR-Y in dB (model, bicubic)."""
+
+    texture: tuple[float, float]
+    """Strength of the finest octave of luma over the truth's: 1 is as much texture as there was."""
+
+    consistency: tuple[float, float]
+    """Mean absolute difference from the plate, in steps of 1/255, of the result averaged in light to its size."""
+
+
+def score_detail(model: str, path: str, scale: int, kind: str, knobs: Knobs) -> DetailScore:
+    """Score one photograph by what detail costs and gives, at the settings `knobs`."""
+    small, sharp = small_and_sharp(path, scale, kind)
+    own = color.encode(enlarge(model, color.decode(small), knobs=knobs))
+    plain = bicubic(small, scale)
+
+    def both(figure: Callable[[degrade.Pixels], float]) -> tuple[float, float]:
+        return figure(own), figure(plain)
+
+    return DetailScore(
+        both(lambda picture: metrics.psnr_y(picture, sharp, scale)),
+        both(lambda picture: metrics.finest_octave(picture) / metrics.finest_octave(sharp)),
+        both(lambda picture: 255 * float(np.abs(degrade.shrink_light(picture, scale) - small).mean())),
+    )
 
 
 def flicker(model: str, path: str, scale: int, kind: str, device: str = "cpu") -> tuple[float, float]:

@@ -1,10 +1,12 @@
 """The late stage that adds detail: a discriminator asks for it, and artefacts are held down.
 
-Half of a batch is enlarged without noise and judged by its error alone, so that the amount 0 stays the faithful model.
-The other half gets noise and an amount; the discriminator (bipack_train.adversary) sees it beside its plate. What such
-a stage invents wrongly is known: where the result is further from the truth than the averaged network without noise is,
-and busy, it is an artefact, and its error counts there. Added detail must average out to the picture: its low
-frequencies are held to the truth.
+A quarter of a batch is enlarged without noise and judged by its error alone, so that the amount 0 stays the faithful
+model. The others get noise and an amount, and by that amount three things are asked of them besides a small error: what
+the discriminator (bipack_train.adversary) wants to see beside their plates, what its layers see in the truth, and
+texture as strong as the truth's. The last two are steadier guides than the first, which alone invents patterns. What
+such a stage invents wrongly is known: where the result is further from the truth than the averaged network without
+noise is, and busy, it is an artefact, and its error counts there. Added detail must average out to the picture: its
+low frequencies are held to the truth.
 """
 
 from __future__ import annotations
@@ -13,29 +15,108 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from bipack_train.adversary import Stage
+from bipack_train import adversary
 from bipack_train.models.plain import repeat_pixels
 
 _WINDOW = 7
 """Side of the window in which the busyness of an error is measured, in result pixels."""
 
+_PATCH = 8
+"""Side of the window in which the strength of texture is measured, in pixels of its octave."""
+
+_LEAST = 1e-5
+"""Square of the texture that counts as none: 0.8 of 255."""
+
+LOW_AMOUNT = 0.2
+"""Least amount that detail is learned with; below it, the dial fades between that and none."""
+
+
+def calm(count: int) -> int:
+    """How many of a batch, the first ones, are enlarged without noise: a quarter, at least one."""
+    return max(1, count // 4)
+
 
 def draw(low: Tensor) -> tuple[Tensor, Tensor]:
-    """Noise (N, 1, H, W) and amounts (N, 1, 1, 1) for a batch: 0 for its first half, 0.3 to 1 for the others."""
+    """Noise (N, 1, H, W) and amounts (N, 1, 1, 1) for a batch: 0 for the calm ones, LOW_AMOUNT to 1 for the others."""
     count = low.shape[0]
     noise = torch.randn(count, 1, *low.shape[2:], device=low.device)
-    amount = 0.3 + 0.7 * torch.rand(count, 1, 1, 1, device=low.device)
-    amount[: (count + 1) // 2] = 0.0
+    amount = LOW_AMOUNT + (1 - LOW_AMOUNT) * torch.rand(count, 1, 1, 1, device=low.device)
+    amount[: calm(count)] = 0.0
     return noise, amount
 
 
-def loss(stage: Stage, low: Tensor, result: Tensor, truth: Tensor, steady: Tensor, suppression: float) -> Tensor:
-    """Loss of the half with detail: all (N, 3, …) encoded; `steady` is the averaged network's result without noise."""
+def loss(
+    stage: adversary.Stage,
+    low: Tensor,
+    result: Tensor,
+    truth: Tensor,
+    steady: Tensor,
+    amount: Tensor,
+    weights: tuple[float, float, float],
+) -> Tensor:
+    """Loss of the crops with detail: all (N, 3, …) encoded, `amount` (N, 1, 1, 1).
+
+    `steady` is the averaged network's result without noise; `weights` are those of suppression, texture and matching.
+    """
+    suppression, textured, matching = weights
     scale = result.shape[-1] // low.shape[-1]
-    plate = repeat_pixels(low[:, :3], scale)
-    asked = stage.step(plate, result, truth, torch.ones_like(plate[:, :1]))
+    peak = truth.amax(dim=(1, 2, 3), keepdim=True).clamp(min=1.0)
+    plate, result, truth, steady = (
+        pixels / peak for pixels in (repeat_pixels(low[:, :3], scale), result, truth, steady)
+    )
+    with torch.autocast(low.device.type, torch.bfloat16):
+        stage.learn(plate, result.detach(), truth, functional.avg_pool2d(torch.ones_like(plate[:, :1]), 4))
+        looks = [look.float() for look in stage.net.activations(adversary.seen(plate, result))]
+        with torch.no_grad():
+            wanted = [look.float() for look in stage.net.activations(adversary.seen(plate, truth))]
+    pull = -stage.settings.weight * looks[-1].mean(dim=(1, 2, 3))
+    pull = pull + textured * texture(result, truth, scale.bit_length())
+    if matching:
+        pull = pull + matching * _matching(looks[:-1], wanted[:-1])
+    error = (result - truth).abs()
     coarse = functional.avg_pool2d(result - truth, 2 * scale).abs().mean()
-    return asked + coarse + suppression * (artefacts(result, truth, steady) * (result - truth).abs()).mean()
+    held = error.mean() + coarse + suppression * (artefacts(result, truth, steady) * error).mean()
+    return held + (amount.flatten() * pull).mean()
+
+
+def texture(result: Tensor, truth: Tensor, octaves: int = 2) -> Tensor:
+    """By how much the strength of texture differs from the truth's, (N,), summed over octaves and three directions.
+
+    Strength is the RMS of differences between neighbours in windows of _PATCH pixels, for luma and both kinds of
+    chroma: where a stroke lies in its window does not matter, so that nothing is gained by averaging it away.
+    """
+    total = torch.zeros(result.shape[0], device=result.device)
+    pictures = [_luma_chroma(result), _luma_chroma(truth)]
+    for _ in range(octaves):
+        for first, second in zip(*(_strengths(picture) for picture in pictures), strict=True):
+            total = total + (first - second).abs().mean(dim=(1, 2, 3))
+        pictures = [functional.avg_pool2d(picture, 2) for picture in pictures]
+    return total
+
+
+def _luma_chroma(picture: Tensor) -> Tensor:
+    red, green, blue = picture.unbind(1)
+    luma = 0.299 * red + 0.587 * green + 0.114 * blue
+    return torch.stack([luma, blue - luma, red - luma], dim=1)
+
+
+def _strengths(picture: Tensor) -> list[Tensor]:
+    side = min(_PATCH, picture.shape[-2] - 1, picture.shape[-1] - 1)
+    across = picture[..., 1:] - picture[..., :-1]
+    down = picture[..., 1:, :] - picture[..., :-1, :]
+    both = across[..., 1:, :] - across[..., :-1, :]
+    return [
+        (functional.avg_pool2d(difference.square(), side, max(1, side // 2)) + _LEAST).sqrt()
+        for difference in (across, down, both)
+    ]
+
+
+def _matching(looks: list[Tensor], wanted: list[Tensor]) -> Tensor:
+    """Mean difference of the discriminator's layers, (N,), each measured by how large its values are in the truth."""
+    total = torch.zeros(looks[0].shape[0], device=looks[0].device)
+    for look, want in zip(looks, wanted, strict=True):
+        total = total + (look - want).abs().mean(dim=(1, 2, 3)) / want.abs().mean().clamp(min=1e-6)
+    return total / len(looks)
 
 
 def artefacts(result: Tensor, truth: Tensor, steady: Tensor) -> Tensor:
@@ -46,8 +127,8 @@ def artefacts(result: Tensor, truth: Tensor, steady: Tensor) -> Tensor:
     """
     with torch.no_grad():
         error = (truth - result).abs().mean(dim=1, keepdim=True)
-        calm = (truth - steady).abs().mean(dim=1, keepdim=True)
+        steadier = (truth - steady).abs().mean(dim=1, keepdim=True)
         mean = functional.avg_pool2d(error, _WINDOW, 1, _WINDOW // 2)
         variance = functional.avg_pool2d(error.square(), _WINDOW, 1, _WINDOW // 2) - mean.square()
         crop = error.var(dim=(2, 3), keepdim=True).clamp(min=1e-12) ** 0.2
-        return variance.clamp(min=0.0) ** 0.5 * crop * (error > calm)
+        return variance.clamp(min=0.0) ** 0.5 * crop * (error > steadier)

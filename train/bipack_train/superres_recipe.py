@@ -147,6 +147,12 @@ class SuperresRecipe:
     single: str = field(default="", metadata=recipe.VOLATILE)
     """Of a model of several frames: the one that does the same from one frame. The card compares them."""
 
+    texture: float = 1.0
+    """In that stage: weight of how far the strength of texture is from the truth's, wherever its strokes may lie."""
+
+    matching: float = 0.0
+    """In that stage: weight of how far what the discriminator's layers see is from what they see in the truth."""
+
     checkpoint_seconds: float = field(default=60.0, metadata=recipe.VOLATILE)
     log_every: int = field(default=200, metadata=recipe.VOLATILE)
     validate_every: int = field(default=2000, metadata=recipe.VOLATILE)

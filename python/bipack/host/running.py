@@ -28,12 +28,20 @@ def cook_with_sources(node: BipackNode, frames: Sequence[int], on_main: OnMain, 
 
     Raises a BipackError; finished frames stay.
     """
+    return cook_sources(node.group, frames, on_main, report) + cook_one(node, frames, on_main, report)
+
+
+def cook_sources(group: Any, frames: Sequence[int], on_main: OnMain, report: Report) -> int:
+    """Cook every Bipack node above any node that is not fresh. Returns the number of frames cooked.
+
+    Raises a BipackError; finished frames stay.
+    """
     count = 0
-    for need in on_main(lambda: graph.needs(node.group, frames, window_of)):
+    for need in on_main(lambda: graph.needs(group, frames, window_of)):
         stale = on_main(functools.partial(frames_to_cook, need))
         if stale:
             count += cook_one(need.node, stale, on_main, report)
-    return count + cook_one(node, frames, on_main, report)
+    return count
 
 
 def frames_to_cook(need: graph.Need) -> List[int]:
@@ -70,13 +78,22 @@ def start(node: BipackNode, frames: Sequence[int]) -> None:
 
     Raises UsageError while another cook runs or, in terminal mode, while Nuke renders; there also what the cook raises.
     """
+    _start(node.name, functools.partial(cook_with_sources, node, list(frames)))
+
+
+def start_sources(group: Any, frames: Sequence[int]) -> None:
+    """Cook what is not fresh above `group`, a node that cooks nothing itself; else as `start`."""
+    _start(str(group.fullName()), functools.partial(cook_sources, group, list(frames)))
+
+
+def _start(name: str, work: Callable[[OnMain, Report], int]) -> None:
     global _cook
     if not nuke.GUI:
-        cook_with_sources(node, frames, _directly, LogReport())
+        work(_directly, LogReport())
         return
     if _cook is not None and _cook.is_alive():
         raise UsageError(f"{_cook.node_name} is cooking. Wait for it, or press Cancel there.")
-    _cook = BackgroundCook(node, frames)
+    _cook = BackgroundCook(name, work)
     _cook.start()
 
 
@@ -96,18 +113,18 @@ def is_cooking() -> bool:
 class BackgroundCook(threading.Thread):
     """The thread of one cook in the GUI. Made on the main thread."""
 
-    def __init__(self, node: BipackNode, frames: Sequence[int]) -> None:
+    def __init__(self, name: str, work: Callable[[OnMain, Report], int]) -> None:
         # A daemon: quitting Nuke must not wait for it; the worker ends with Nuke.
         super().__init__(name="bipack-cook", daemon=True)
-        self.node_name = node.name
+        self.node_name = name
         self.stop = threading.Event()
-        self._node, self._frames = node, list(frames)
+        self._work = work
 
     def run(self) -> None:
         """Cook, and tell the artist in one sentence when it went wrong."""
         report = TaskReport(self.node_name, self.stop)
         try:
-            cook_with_sources(self._node, self._frames, through_main_thread, report)
+            self._work(through_main_thread, report)
         except Cancelled as error:
             log.info("%s", error)
         except BipackError as error:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bipack.errors import MissingInput
-from bipack_train.faces import pool
+from bipack_train.faces import people, pool
 from bipack_train.faces.portrait import Rendered
 
 
@@ -41,7 +41,7 @@ def test_an_interrupted_pool_goes_on_and_a_finished_one_is_left_alone(
 ) -> None:
     made: list[int] = []
 
-    def shard(studio: object, seed: int, number: int, count: int = pool.SHARD) -> pool.Faces:
+    def shard(studio: object, seed: int, number: int, count: int = pool.SHARD, close: bool = False) -> pool.Faces:
         made.append(number)
         return pool.packed([rendered()] * 2)
 
@@ -56,3 +56,16 @@ def test_an_interrupted_pool_goes_on_and_a_finished_one_is_left_alone(
 def test_an_empty_pool_says_how_to_fill_it(tmp_path: Path) -> None:
     with pytest.raises(MissingInput, match="render-only"):
         pool.load(str(tmp_path / "none"))
+
+
+def test_varied_people_keep_their_face_and_differ_in_brows_and_hair() -> None:
+    found = []
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        who = people.person(rng)
+        new = people.varied(rng, who)
+        assert np.array_equal(new.identity, who.identity) and new.skin.tone == who.skin.tone
+        assert len(new.skin.brow) == 4 and 0.006 <= new.skin.brow[1] <= 0.024
+        found.append(new)
+    assert 2 < sum(one.hair.style == "bangs" for one in found) < 20
+    assert np.std([one.skin.brow[2] for one in found]) > 0.003

@@ -80,6 +80,8 @@ def test_the_published_graph_is_the_network_and_starts_another_run(stage: scenes
     again = FaceParserNet("small").eval()
     again.load_state_dict(weights)
     assert label == f"tiny@{card.sha256}"
+    for start in (tmp_path, tmp_path / parser.CHECKPOINT):
+        assert publish.weights_of(str(start), "small")[1] == label
     same = Exported(again)(torch.from_numpy(picture))
     assert float((same[0] - expected[0]).abs().max()) < 1e-4
     with pytest.raises(ModelRefused, match="medium"):

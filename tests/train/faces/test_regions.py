@@ -37,6 +37,17 @@ def test_a_higher_brow_lies_higher() -> None:
     assert 3 < low - high < 8
 
 
+def test_a_brow_may_be_arched_and_tilted() -> None:
+    def height(part: int, *brow: float) -> float:
+        rows, columns = np.nonzero(regions.face_labels(512, (0.0, 0.013, *brow)) == INDEX["brow_r"])
+        order = np.argsort(columns)
+        third = len(order) // 3
+        return float(rows[order[part * third : (part + 1) * third]].mean())
+
+    assert height(1) - height(1, 0.015) > 4 and abs(height(2) - height(2, 0.015)) < height(1) - height(1, 0.015)
+    assert height(2) - height(2, 0.0, 0.02) > 2 and height(0, 0.0, 0.02) - height(0) > 2
+
+
 def test_looking_up_the_middle_of_a_texel_gives_its_value() -> None:
     image = np.arange(64, dtype=np.float32).reshape(8, 8)
     u, v = (np.array([0, 3, 7]) + 0.5) / 8, 1 - (np.array([0, 5, 7]) + 0.5) / 8

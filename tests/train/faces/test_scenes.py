@@ -88,6 +88,26 @@ def test_a_cover_hides_region_width_and_points() -> None:
     assert not heat[hidden].any()
 
 
+def test_beyond_a_cut_the_edge_is_repeated_and_nothing_known() -> None:
+    planes = scenes.Stage(tiny_faces.faces(), GREY, 64, (20.0, 50.0)).crop(np.random.default_rng(2), 96)
+    for seed in range(4):
+        linear, labels, heat, octaves = camera.cut(np.random.default_rng(seed), planes, scenes.UNKNOWN)
+        new = (labels == scenes.UNKNOWN) & np.isnan(heat[..., 0]) & np.isnan(octaves)
+        lines = [axis for axis in (0, 1) if new.all(axis=axis).any()]
+        assert len(lines) == 1 and 0.09 < new.mean() < 0.51
+        beyond = np.moveaxis(linear, lines[0], 0)[:, new.all(axis=lines[0])]
+        assert np.array_equal(beyond, np.repeat(beyond[:, :1], beyond.shape[1], 1))
+        assert np.array_equal(labels[~new], planes[1][~new]) and np.array_equal(linear[~new], planes[0][~new])
+
+
+def test_half_of_the_crops_are_made_from_close_ups() -> None:
+    red = tiny_faces.faces()
+    red = dataclasses.replace(red, labels=np.where(red.labels > 0, INDEX["hair"], 0).astype(np.uint8))
+    stage = scenes.Stage(tiny_faces.faces(), GREY, 64, (20.0, 50.0), close=red)
+    crops = stage.crops(np.random.default_rng(9), 40, 64).labels
+    assert 0.25 < np.mean([not (labels == INDEX["nose"]).any() for labels in crops]) < 0.75
+
+
 def test_a_bend_moves_picture_and_labels_alike() -> None:
     labels = tiny_faces.labels()[16:272:2, 16:272:2].copy()
     planes = (np.repeat(labels[..., None], 3, 2).astype(np.float32), labels, np.zeros((128, 128, 5), np.float32),

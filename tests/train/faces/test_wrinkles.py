@@ -5,7 +5,14 @@ import numpy as np
 from bipack_train.faces import wrinkles
 
 
-def test_the_faintest_line_sets_in_last() -> None:
-    deep, faint = (np.stack([np.linspace(0.2, 0.8, 24), np.full(24, row)], 1) for row in (0.3, 0.7))
-    onset = wrinkles.onset([(deep, 1.0, 0.06), (faint, 0.2, 0.06)], 256, 0.5)
-    assert onset[77, 128] < 0.02 and 0.3 < onset[179, 128] <= 0.4 and onset[128, 128] == 0
+def test_lines_lie_on_the_face_on_both_sides_alike() -> None:
+    lines = wrinkles.lines_of(np.random.default_rng(4)) + wrinkles.creases(np.random.default_rng(5), 1.0)
+    places = np.concatenate([line.points for line in lines])
+    assert places.min() > 0 and places.max() < 1
+    assert 0.35 < np.mean([line.points[:, 0].mean() < 0.5 for line in lines]) < 0.65
+    assert all(0 <= line.depth <= 1 and 0 <= line.start <= 1 for line in lines)
+
+
+def test_crows_feet_set_in_at_the_corner_of_the_eye() -> None:
+    lines = [line for line in wrinkles.lines_of(np.random.default_rng(4)) if line.start == 0 and line.width == 0.05]
+    assert lines and all(abs(line.points[0, 0] - 0.5) < 0.25 for line in lines)

@@ -18,7 +18,7 @@ from bipack.imaging.plate import take
 from bipack.worker.model_step import ModelStep
 from bipack.worker.sequence import run_sequence
 from bipack_train import cli, pairs, verify
-from bipack_train.models.region import Region, RegionNet, applied
+from bipack_train.models.region import Region, RegionNet, applied, gate, gated
 from bipack_train.paintfix import Schedule
 from bipack_train.regions import init, loop, material, publish, recipe
 
@@ -142,6 +142,33 @@ def test_the_change_is_held_to_matte_and_amount() -> None:
     result = applied(plate, change, matte, torch.tensor([1.0, 0.0]))
     assert torch.equal(result[..., :4], plate[..., :4]) and torch.equal(result[1], plate[1])
     assert torch.allclose(result[0, :, :, 4:8], plate[0, :, :, 4:8] + 0.5 * change[0, :, :, 4:8])
+
+
+def test_the_gate_shuts_and_opens_wholly() -> None:
+    assert gate(torch.tensor([-3.0, 0.5, 3.0])).tolist() == [0.0, 1.0, 1.0]
+    assert 0.3 < float(gate(torch.tensor(-0.7))) < 0.7
+
+
+def test_weights_from_before_there_was_a_gate_change_all_that_they_did() -> None:
+    net = RegionNet("tiny", 3).eval()
+    ungated = {name: value[:12] if name.startswith("change.") else value for name, value in net.state_dict().items()}
+    plate, matte, code = torch.rand(1, 3, 16, 16), torch.ones(1, 1, 16, 16), torch.ones(1, 3)
+    with torch.no_grad():
+        wanted, _ = net.parts(plate, matte, code)
+        net.load_state_dict(gated(ungated))
+        assert torch.equal(net(plate, matte, code), wanted)
+    assert gated(net.state_dict()).keys() == net.state_dict().keys()
+
+
+def test_skin_that_stays_weighs_little_and_a_small_change_counts_wholly() -> None:
+    before = torch.rand(1, 3, 32, 32)
+    after = before.clone()
+    after[..., 10:13, 10:13] += 0.05
+    changed = loop.changed_part(before, after)
+    assert changed[0, 0, 11, 11] == 1 and changed[0, 0, 25, 25] == 0
+    sure = torch.where(changed > 0.5, 4.0, -4.0)
+    everywhere = torch.ones(1, 1, 32, 32)
+    assert loop.gate_loss(sure, changed, everywhere) < 0.1 < 1 < loop.gate_loss(-sure, changed, everywhere)
 
 
 def test_sliders_never_leave_the_ball() -> None:

@@ -25,14 +25,16 @@ def test_shapes_are_known_regions_inside_their_window(path: Path) -> None:
     for shape in label["shapes"]:
         points = np.array(shape["polygon"])
         assert shape["region"] in REGIONS and points.shape[1] == 2 and len(points) >= 3
-        assert points[:, 0].min() >= left and points[:, 0].max() <= right
-        assert points[:, 1].min() >= top and points[:, 1].max() <= bottom
+        # Points count from the middle of the first pixel: the window begins half a pixel before it.
+        assert points[:, 0].min() >= left - 0.5 and points[:, 0].max() <= right - 0.5
+        assert points[:, 1].min() >= top - 0.5 and points[:, 1].max() <= bottom - 0.5
 
 
 @every_label
 def test_left_is_the_persons_own_and_up_is_up(path: Path) -> None:
     shapes = json.loads(path.read_text(encoding="utf-8"))["shapes"]
-    middle = {shape["region"]: np.mean(shape["polygon"], axis=0) for shape in shapes}
+    # The largest shape of each region comes first: later ones lie over earlier ones.
+    middle = {shape["region"]: np.mean(shape["polygon"], axis=0) for shape in reversed(shapes)}
     for name in ("eye", "brow", "cheek", "ear"):
         if f"{name}_l" in middle and f"{name}_r" in middle:
             assert middle[f"{name}_l"][0] > middle[f"{name}_r"][0], name

@@ -7,7 +7,7 @@ import functools
 import cv2
 import numpy as np
 
-from bipack_train.faces import mesh, raster, regions, skin, wrinkles
+from bipack_train.faces import mesh, raster, regions, skin, years
 from bipack_train.faces.mesh import Floats, Head
 from bipack_train.faces.skin import Skin, SkinMaps
 
@@ -18,23 +18,25 @@ def maps(head: Head, look: Skin, side: int) -> SkinMaps:
     return skin.make(look, side, regions.rest_map(head, 0, side), regions.rest_map(head, 1, min(512, side)))
 
 
-@functools.lru_cache(maxsize=2)
-def slopes(head: Head, look: Skin, side: int) -> tuple[Floats, Floats]:
-    """Height over u and over v (v up) of the young skin and of what age adds, each (side, side, 2)."""
+@functools.lru_cache(maxsize=4)
+def aged(head: Head, look: Skin, side: int, age: float) -> tuple[Floats, Floats]:
+    """Slope of the skin at an age, (side, side, 2) height over u and over v (v up), and the tint it has by then."""
     painted = maps(head, look, side)
-    both = []
-    for height in (painted.height, painted.old_height):
-        rise_v, rise_u = np.gradient(height * side)
-        both.append(np.stack([rise_u, -rise_v], -1).astype(np.float32))
-    return both[0], both[1]
+    height, tint = years.at(painted.signs, age)
+    return _slope(painted.height + height), tint
+
+
+def _slope(height: Floats) -> Floats:
+    rise_v, rise_u = np.gradient(height * height.shape[0])
+    return np.stack([rise_u, -rise_v], -1).astype(np.float32)
 
 
 @functools.lru_cache(maxsize=2)
 def change(head: Head, look: Skin, side: int) -> Floats:
     """(side, side) 0..1 how much a texel changes with age: by its color or by its slope."""
-    painted = maps(head, look, side)
-    color = np.abs(painted.old_tint).max(axis=-1) / 0.15
-    slope = np.linalg.norm(slopes(head, look, side)[1], axis=-1) / wrinkles.CM_ACROSS / 0.12
+    height, tint = years.at(maps(head, look, side).signs, 1.0)
+    color = np.abs(tint).max(axis=-1) / 0.15
+    slope = np.linalg.norm(_slope(height), axis=-1) / years.CM_ACROSS / 0.12
     soft = cv2.GaussianBlur(np.maximum(color, slope), (0, 0), max(0.5, side / 700))
     return np.asarray(np.clip(soft, 0, 1), np.float32)
 

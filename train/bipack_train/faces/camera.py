@@ -36,6 +36,19 @@ def hide(rng: np.random.Generator, planes: Planes, cover: Floats, width: float) 
     labels[hidden], octaves[hidden], heat[hidden] = 0, np.nan, 0
 
 
+def cut(rng: np.random.Generator, planes: Planes, unknown: int) -> Planes:
+    """The crop of a face that the plate's frame cuts: beyond it the plate's edge is repeated, and nothing is known."""
+    side, turn = len(planes[1]), int(rng.integers(4))
+    first = round(side * float(rng.uniform(0.5, 0.9)))
+    picture, labels, heat, octaves = planes[0].copy(), planes[1].copy(), planes[2].copy(), planes[3].copy()
+    beyond = np.rot90(picture, turn)
+    beyond[first:] = beyond[first - 1]
+    np.rot90(labels, turn)[first:] = unknown
+    np.rot90(heat, turn)[first:] = np.nan
+    np.rot90(octaves, turn)[first:] = np.nan
+    return picture, labels, heat, octaves
+
+
 def bent(rng: np.random.Generator, planes: Planes, reach: float) -> Planes:
     """The scene on a cloth that was pulled at: places move by about `reach` pixels, neighbours alike."""
     side = len(planes[1])

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from bipack_train.faces.mesh import Floats, Head, Ints, Numbers
 
-STYLES = ("bald", "buzz", "short", "quiff", "side", "fringe", "bob", "long", "curly", "afro", "back", "bun")
+STYLES = ("bald", "buzz", "short", "quiff", "side", "fringe", "bob", "long", "curly", "afro", "back", "bun",
+          "bangs")  # fmt: skip
 
 _CENTER = np.array([0.0, 4.7, -0.3], np.float32)
 _RADII = np.array([7.7, 9.7, 9.0], np.float32)
@@ -103,11 +104,14 @@ def grow(head: Head, vertices: Floats, normals: Floats, above: Floats, hair: Hai
     if hair.style in ("bald", "buzz"):
         return None
     rng = np.random.default_rng([hair.seed, 5])
-    roots, out = _roots(rng, head, vertices, normals, np.clip(above + 0.3, 0, 1), hair.strands)
+    density = np.clip(above + 0.3, 0, 1)
+    if hair.style == "bangs":
+        density = density * np.where(_in_front(vertices), 4.0, 1.0)
+    roots, out = _roots(rng, head, vertices, normals, np.asarray(density, np.float32), hair.strands)
     count, steps = len(roots), 12
     if not count:
         return None
-    length = hair.length * rng.uniform(0.75, 1.1, count) * _length_by_place(hair.style, roots)
+    length = hair.length * rng.uniform(0.75, 1.1, count) * _length_by_place(hair, roots)
     comb, weight, stiff = _comb(rng, hair, roots, out)
     direction = _unit(out * _START.get(hair.style, 0.8) + comb)
     off = 1 + np.sqrt(rng.uniform(0.0, 1, count)) * hair.volume / 8.5 + 0.012
@@ -115,6 +119,7 @@ def grow(head: Head, vertices: Floats, normals: Floats, above: Floats, hair: Hai
     line = [place]
     # Long hair follows the comb over the first 8 cm or so, then its weight.
     fade = max(0.45, hair.length / 8)
+    clear = np.full(count, hair.style in ("bob", "long")) | ((hair.style == "bangs") & ~_in_front(roots))
     phase, turns = rng.uniform(0, 2 * np.pi, count), rng.uniform(0.6, 1.4, count)
     for step in range(steps - 1):
         ease = step / (steps - 1)
@@ -122,7 +127,7 @@ def grow(head: Head, vertices: Floats, normals: Floats, above: Floats, hair: Hai
         pull = np.maximum(0.6 - ease * fade, 0.0)
         direction = _unit(direction * stiff + comb * pull + fall + rng.normal(0, 0.05, (count, 3)))
         place = place + direction * (length / (steps - 1))[:, None]
-        place = _outside(place, off, hair.style in ("bob", "long"), roots)
+        place = _outside(place, off, clear, roots)
         curled = place
         if hair.curl > 0:
             swing = phase + step * turns * 1.9
@@ -173,8 +178,18 @@ def _roots(
     return (vertices[chosen] * weights).sum(1), _unit((normals[chosen] * weights).sum(1))
 
 
-def _length_by_place(style: str, roots: Floats) -> NDArray[np.floating]:
-    """Sides and nape are cut shorter for short styles."""
+def _in_front(places: Floats) -> NDArray[np.bool_]:
+    """Which places (n, 3) of the scalp bear hair that falls over the forehead."""
+    return (places[:, 2] > 3.0) & (np.abs(places[:, 0]) < 6.0)
+
+
+def _length_by_place(hair: Hair, roots: Floats) -> NDArray[np.floating]:
+    """Sides and nape are cut shorter for short styles, bangs end above the eyes."""
+    style = hair.style
+    if style == "bangs":
+        # From the root down to the brow, further for hair that grows higher up.
+        front = np.clip((np.linalg.norm(roots - [0.0, 4.5, 9.0], axis=1) + 0.5) / hair.length, 0.2, 1.5)
+        return np.where(_in_front(roots), front, 1.0)
     if style in ("short", "quiff", "side"):
         return np.interp(roots[:, 1], [-3, 4, 9, 13], [0.2, 0.3, 0.7, 1.0])
     if style == "fringe":
@@ -198,6 +213,15 @@ def _comb(rng: np.random.Generator, hair: Hair, roots: Floats, out: Floats) -> t
         "curly": (crown + rng.normal(0, 0.5, crown.shape), 0.3, 0.8),
         "afro": (0.4 * out + rng.normal(0, 0.4, out.shape), 0.02, 1.5),
         "back": (np.stack([0.2 * x / 8, 0.25 * one, -one], 1), 0.15, 0.8),
+        "bangs": (
+            np.where(
+                _in_front(roots)[:, None],
+                np.stack([0.2 * crown[:, 0], -0.5 * one, 0.8 * one], 1),
+                np.stack([0.9 * away, -0.4 * one, np.where(z > 2, -0.1, -0.3)], 1),
+            ),
+            0.5,
+            0.65,
+        ),
         "bun": (_unit(np.array([0.0, 6.5, -9.0]) - (roots - _CENTER)), 0.0, 0.5),
     }
     comb, weight, stiff = table[hair.style]
@@ -205,7 +229,7 @@ def _comb(rng: np.random.Generator, hair: Hair, roots: Floats, out: Floats) -> t
     return np.asarray(_unit(comb + rng.normal(0, 0.18, comb.shape) + zero[:, None]), np.float32), weight, stiff
 
 
-def _outside(place: Numbers, off: Numbers, clear_face: bool, roots: Floats) -> Floats:
+def _outside(place: Numbers, off: Numbers, clear_face: NDArray[np.bool_], roots: Floats) -> Floats:
     """Push places out of head, neck and shoulders, and off the face to the side where its root lies."""
     offset = (place - _CENTER) / _RADII
     reach = np.linalg.norm(offset, axis=1)
@@ -217,8 +241,10 @@ def _outside(place: Numbers, off: Numbers, clear_face: bool, roots: Floats) -> F
     short = neck & (radius < wanted)
     place[:, 0] = np.where(short, flat[:, 0] / (radius + 1e-6) * wanted, place[:, 0])
     place[:, 2] = np.where(short, flat[:, 1] / (radius + 1e-6) * wanted - 1.5, place[:, 2])
-    if clear_face:
-        before = (place[:, 2] > 3.5) & (place[:, 1] < 8.6) & (place[:, 1] > -10) & (np.abs(place[:, 0]) < 6.7)
+    if clear_face.any():
+        before = (
+            clear_face & (place[:, 2] > 3.5) & (place[:, 1] < 8.6) & (place[:, 1] > -10) & (np.abs(place[:, 0]) < 6.7)
+        )
         side = np.where(roots[:, 0] >= 0, 1.0, -1.0)
         place[:, 0] = np.where(before, place[:, 0] + side * 2.2, place[:, 0])
     return np.asarray(place, np.float32)

@@ -49,6 +49,9 @@ class Data:
     held_out: int = 128
     """The last faces of the pool, which training never sees: its scores are measured on them."""
 
+    close: int = 0
+    """Rendered close-ups: half of the crops are made from them."""
+
     panoramas: str = "hdri"
     photos: tuple[str, ...] = ("photos",)
     """Folders of photographs for backgrounds."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -25,7 +25,7 @@ _HAIR = ((18, 15, 14), (30, 22, 18), (48, 33, 24), (72, 49, 34), (98, 66, 42), (
          (190, 150, 100), (214, 184, 140), (96, 92, 90), (150, 147, 144), (205, 203, 200))  # fmt: skip
 _EYES = ((52, 33, 22), (74, 48, 30), (98, 72, 42), (88, 96, 66), (94, 116, 132), (70, 92, 120))
 
-_STYLES = dict(zip(STYLES, (0.07, 0.12, 0.14, 0.10, 0.10, 0.09, 0.09, 0.13, 0.05, 0.04, 0.06, 0.05), strict=True))
+_STYLES = dict(zip(STYLES, (0.07, 0.12, 0.14, 0.10, 0.10, 0.09, 0.09, 0.13, 0.05, 0.04, 0.06, 0.05, 0.0), strict=True))
 _LENGTHS = {"short": (2, 6), "quiff": (3, 7), "side": (4, 9), "fringe": (7, 14), "bob": (12, 20), "long": (22, 42),
             "curly": (7, 26), "afro": (3, 9), "back": (6, 13), "bun": (8, 13)}  # fmt: skip
 
@@ -88,6 +88,29 @@ def person(rng: np.random.Generator) -> Person:
     )
 
 
+def varied(rng: np.random.Generator, who: Person) -> Person:
+    """The same person with what photographs show and `person` seldom draws: brows of any line, thickness and color,
+    thick hair, bangs, grey stubble."""
+    shift, half = who.skin.brow[:2]
+    thick = float(np.clip(half * np.exp(rng.normal(0, 0.25)), 0.006, 0.024))
+    dark = np.array([0.03, 0.018, 0.012]) * rng.uniform(0.5, 1.5)
+    color = dark + (np.array(who.skin.brow_color) - dark) * rng.random()
+    skin = replace(
+        who.skin,
+        brow=(shift + float(rng.normal(0, 0.004)), thick, float(rng.normal(0, 0.005)), float(rng.normal(0, 0.006))),
+        brow_color=_triple(color),
+        brow_density=float(rng.uniform(0.35, 1.15)),
+        brow_grain=float(rng.uniform(0.05, 0.3)),
+    )
+    if skin.stubble > 0 and rng.random() < 0.25:
+        skin = replace(skin, hair_color=_triple(np.full(3, rng.uniform(0.15, 0.6))))
+    hair = replace(who.hair, strands=int(who.hair.strands * rng.uniform(1.0, 1.8)))
+    if hair.style not in ("bald", "buzz", "afro") and rng.random() < 0.2:
+        length, strands = float(rng.uniform(9, 35)), int(rng.integers(2200, 3200))
+        hair = replace(hair, style="bangs", length=length, strands=strands, parting=0.0)
+    return replace(who, skin=skin, hair=hair)
+
+
 def expression(rng: np.random.Generator, head: Head) -> Floats:
     """(17,) a face at rest, smiling, speaking, or anything."""
     values = dict.fromkeys(head.expressions, 0.0)
@@ -114,9 +137,9 @@ def expression(rng: np.random.Generator, head: Head) -> Floats:
     return np.array([values[name] for name in head.expressions], np.float32)
 
 
-def pose(rng: np.random.Generator) -> Pose:
-    """Mostly towards the camera, one in six a profile."""
-    yaw = rng.uniform(50, 100) * rng.choice([-1, 1]) if rng.random() < 0.17 else rng.normal(0, 24)
+def pose(rng: np.random.Generator, profiles: float = 0.17) -> Pose:
+    """Mostly towards the camera, one in six a profile, or a share of `profiles`."""
+    yaw = rng.uniform(50, 100) * rng.choice([-1, 1]) if rng.random() < profiles else rng.normal(0, 24)
     gaze = (float(np.clip(rng.normal(0, 10), -25, 25)), float(np.clip(rng.normal(0, 6), -15, 15)))
     return Pose(float(yaw), float(np.clip(rng.normal(0, 12), -40, 40)), float(rng.normal(0, 8)), gaze)
 
@@ -150,11 +173,11 @@ class Studio:
             found = lights.drawn(rng)
         return found.scaled(float(2.0 ** rng.normal(0, 0.45)))
 
-    def face(self, rng: np.random.Generator, who: Person, size: int) -> Rendered:
-        """One picture of `who` under a pose, light and framing of its own."""
+    def face(self, rng: np.random.Generator, who: Person, size: int, close: bool = False) -> Rendered:
+        """One picture of `who` under a pose, light and framing of its own; `close` fills it as a crop does."""
         camera = Camera(
             size=size,
-            span=float(np.exp(rng.uniform(np.log(30), np.log(48)))),
+            span=float(np.exp(rng.uniform(*np.log((31, 40) if close else (30, 48))))),
             center=(float(rng.normal(0.5, 0.05)), float(rng.normal(0.52, 0.05))),
             distance=float(rng.uniform(60, 250)),
         )
@@ -165,7 +188,7 @@ class Studio:
             who,
             lit,
             expression=expression(rng, self.head),
-            pose=pose(rng),
+            pose=pose(rng, 0.25 if close else 0.17),
             camera=camera,
             age=age,
             extras=extras(rng),

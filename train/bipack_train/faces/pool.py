@@ -28,6 +28,12 @@ log = logging.getLogger(__name__)
 SIDE = 288
 """Pixels of a face in the pool."""
 
+CLOSE = 384
+"""Pixels of a close-up: about those of the crop that regions are parsed in."""
+
+CLOSE_UPS = "close"
+"""Folder of the close-ups in a pool's."""
+
 SHARD = 32
 VIEWS = 2
 """Pictures of each person, under another pose, light and expression."""
@@ -58,6 +64,11 @@ class Faces:
     def __len__(self) -> int:
         return len(self.color)
 
+    @property
+    def side(self) -> int:
+        """Pixels of a face."""
+        return int(self.color.shape[1])
+
     def part(self, first: int, last: int) -> Faces:
         """The faces from `first` up to and without `last`."""
         chosen = slice(first, last)
@@ -66,8 +77,11 @@ class Faces:
         )
 
 
-def make(studio: Studio, folder: str, seed: int, faces: int, minutes: float) -> int:
-    """Render shards into `folder` until there are `faces` or the minutes are over; returns how many there are."""
+def make(studio: Studio, folder: str, seed: int, faces: int, minutes: float, close: bool = False) -> int:
+    """Render shards into `folder` until there are `faces` or the minutes are over; returns how many there are.
+
+    `close` renders close-ups of people whose brows and hair vary more.
+    """
     os.makedirs(folder, exist_ok=True)
     end = time.monotonic() + minutes * 60
     count = -(-faces // SHARD)
@@ -83,22 +97,22 @@ def make(studio: Studio, folder: str, seed: int, faces: int, minutes: float) -> 
         except FileExistsError:
             continue
         try:
-            _write(path, render_shard(studio, seed, shard))
+            _write(path, render_shard(studio, seed, shard, close=close))
         finally:
             os.unlink(claim)
         log.info("faces: shard %d of %d", shard + 1, count)
     return SHARD * sum(name.endswith(".npz") for name in os.listdir(folder))
 
 
-def render_shard(studio: Studio, seed: int, shard: int, count: int = SHARD) -> Faces:
+def render_shard(studio: Studio, seed: int, shard: int, count: int = SHARD, close: bool = False) -> Faces:
     """The faces of one shard; the same seed and number always give the same ones."""
-    rng = np.random.default_rng([seed, shard])
+    rng = np.random.default_rng([seed, shard, 1] if close else [seed, shard])
     found: list[Rendered] = []
     who = people.person(rng)
     for index in range(count):
         if index % VIEWS == 0:
-            who = people.person(rng)
-        found.append(studio.face(rng, who, SIDE))
+            who = people.varied(rng, people.person(rng)) if close else people.person(rng)
+        found.append(studio.face(rng, who, CLOSE if close else SIDE, close))
     return packed(found)
 
 

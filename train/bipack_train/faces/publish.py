@@ -192,11 +192,21 @@ def weights_of(model: str, size: str) -> tuple[dict[str, torch.Tensor], str]:
     """
     for name in (os.path.join(model, parser.CHECKPOINT), model):
         if os.path.isfile(name) and name.endswith(checkpoint.SUFFIX):
-            return _fitting(checkpoint.load_weights(name), size, name), os.path.basename(name)
+            return _fitting(checkpoint.load_weights(name), size, name), _label(name)
     located = catalog.locate(model)
     if located.card is None or located.card.kind != "parser":
         raise ModelRefused(f"{model} is no face parser, so a run cannot start from it.")
     return _fitting(_of_onnx(located.path, size), size, located.name), f"{located.name}@{located.card.sha256}"
+
+
+def _label(path: str) -> str:
+    """Name and hash of what the checkpoint at `path` became: the model published beside it, else the file itself."""
+    folder = os.path.dirname(os.path.abspath(path))
+    for name in sorted(os.listdir(folder)):
+        if os.path.isfile(os.path.join(folder, name, cards.CARD_NAME)):
+            card = cards.load(os.path.join(folder, name))
+            return f"{card.name}@{card.sha256}"
+    return f"{os.path.basename(path)}@{cards.file_sha256(path)}"
 
 
 def _of_onnx(path: str, size: str) -> dict[str, torch.Tensor]:

@@ -5,13 +5,13 @@ up there, so they are exact for any identity, expression and pose. Left and righ
 
 What the regions mean, for labelling by hand too:
 
-- `eye`: opening, lids and what lies up to the bone: from the brow to the crease below the lower lid, from 7 mm
+- `eye`: opening, lids and what lies up to the bone: from below the brow to the crease below the lower lid, from 7 mm
   inside the inner corner to 14 mm outside the outer one. It is what a model of eyes and bags works on.
 - `nose`: from between the inner corners of the eyes down to the root of the lip, with both wings.
 - `cheek`: from eye and nose out to the ear, down to a line from the corner of the mouth to the lobe of the ear.
 - `mouth`: the lips and all between them. `chin`: from the lower lip and that line down to the edge of the jaw.
 - `forehead`: from the brows to the hairline, as wide as the brows. `skin`: what is left: temples, the bridge between
-  the brows, the upper lip, a bald scalp.
+  the brows, skin between a raised brow and the lids, the upper lip, a bald scalp.
 - `hair`: hair of the head, and beards long enough to have a shape; stubble is skin. Glasses, hands, hats and clothes
   are `background`.
 """
@@ -102,9 +102,8 @@ def rest_map(head: Head, tile: int, side: int) -> Floats:
     return places
 
 
-def face_labels(side: int, brow: tuple[float, float] = (0.0, 0.013)) -> Labels:
-    """(side, side) regions of the face tile without hair. `brow` is how far the brows are shifted up and their half
-    thickness, as shares of the tile."""
+def face_labels(side: int, brow: tuple[float, ...] = (0.0, 0.013)) -> Labels:
+    """(side, side) regions of the face tile without hair; `brow` is Skin.brow."""
     labels = np.full((side, side), INDEX["neck"], np.uint8)
     face = [(0.0, 0.0), (0.0, 0.34), *JAW, *reversed(mirrored(JAW)), (1.0, 0.34), (1.0, 0.0)]
     fill(labels, tuple(face), INDEX["skin"])
@@ -121,17 +120,18 @@ def face_labels(side: int, brow: tuple[float, float] = (0.0, 0.013)) -> Labels:
     return labels
 
 
-def brow_shape(side: int, line: tuple[tuple[float, float], ...], brow: tuple[float, float]) -> Floats:
+def brow_shape(side: int, line: tuple[tuple[float, float], ...], brow: tuple[float, ...]) -> Floats:
     """(side, side) how far inside the brow a texel lies, 1 in its middle, 0 and less outside."""
-    shift, half = brow
+    shift, half, arch, slope = (*brow, 0.0, 0.0)[:4]
     points = np.array(line, np.float32)
     rows, columns = np.mgrid[0:side, 0:side].astype(np.float32)
     x, y = (columns + 0.5) / side, (rows + 0.5) / side
     order = np.argsort(points[:, 0])
-    middle = np.interp(x, points[order, 0], points[order, 1] - shift)
-    # Thick over the inner two thirds, pointed at the tail.
     inner, tail = points[-1, 0], points[0, 0]
     along = (x - tail) / (inner - tail)
+    middle = np.interp(x, points[order, 0], points[order, 1] - shift)
+    middle = middle - arch * np.sin(np.pi * np.clip(along, 0, 1)) - slope * (along - 0.5)
+    # Thick over the inner two thirds, pointed at the tail.
     thickness = half * np.interp(along, [0, 0.35, 0.75, 1.0], [0.15, 0.75, 1.0, 0.8])
     inside = 1 - np.abs(y - middle) / np.maximum(thickness, 1e-6)
     return np.where((along < 0) | (along > 1), -1, inside).astype(np.float32)

@@ -113,6 +113,9 @@ class Stage:
     widths: tuple[float, float] = (18.0, 130.0)
     """Narrowest and widest face in pixels."""
 
+    close: Faces | None = None
+    """Close-ups, which half of all crops are made from where there are any."""
+
     def batch(self, rng: np.random.Generator, count: int) -> Scenes:
         """`count` scenes."""
         made = [self.scene(rng) for _ in range(count)]
@@ -127,7 +130,7 @@ class Stage:
         """One scene: picture, labels, heat-maps, octaves; see Scenes."""
         planes = self._empty(rng, self.side)
         for _ in range(int(rng.choice([0, 1, 2, 3], p=[0.06, 0.66, 0.2, 0.08]))):
-            self._place(rng, planes, self._anywhere(rng))
+            self._place(rng, planes, self._anywhere(rng), self.faces)
         return camera.seen(rng, planes)
 
     def crop(self, rng: np.random.Generator, side: int) -> Planes:
@@ -135,12 +138,15 @@ class Stage:
         planes = self._empty(rng, side)
         if rng.random() < 0.12:
             behind = Placing(side / SPAN * float(rng.uniform(0.5, 1.0)), 0.0, side * rng.uniform(0, 1, 2), held=True)
-            self._place(rng, planes, behind)
+            self._place(rng, planes, behind, self.faces)
         middle = side * (np.array([0.5, 0.5 + HEADROOM]) + rng.normal(0, 0.025, 2))
         width = side / SPAN * float(np.exp(rng.normal(0, 0.15)))
-        self._place(rng, planes, Placing(width, np.radians(rng.normal(0, 5)), middle, held=True))
+        faces = self.close if self.close is not None and rng.random() < 0.5 else self.faces
+        self._place(rng, planes, Placing(width, np.radians(rng.normal(0, 5)), middle, held=True), faces)
         if rng.random() < 0.2:
             camera.hide(rng, planes, self._ground(rng, side), width)
+        if rng.random() < 0.12:
+            planes = camera.cut(rng, planes, UNKNOWN)
         if rng.random() < 0.5:
             planes = camera.bent(rng, planes, 0.035 * width)
         return camera.seen(rng, planes)
@@ -175,10 +181,10 @@ class Stage:
             linear = cv2.GaussianBlur(linear, (0, 0), float(rng.uniform(0.5, 6)))
         return np.asarray(linear * np.float32(2.0 ** rng.normal(0, 0.5)), np.float32)
 
-    def _place(self, rng: np.random.Generator, planes: Planes, where: Placing) -> None:
-        """Put a face of the pool into `planes`, in place."""
+    def _place(self, rng: np.random.Generator, planes: Planes, where: Placing, faces: Faces) -> None:
+        """Put one of `faces` into `planes`, in place."""
         linear, labels, heat, octaves = planes
-        faces, side, width = self.faces, len(labels), where.width
+        side, width = len(labels), where.width
         index, flip = int(rng.integers(len(faces))), bool(rng.random() < 0.5)
         scale, turn = width / float(faces.width[index]), where.turn
         matrix = scale * np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
@@ -189,7 +195,7 @@ class Stage:
         middle = 0.5 * (points[:2].mean(0) + points[3:].mean(0))
         target = where.middle.copy()
         if where.seated:
-            target[1] = np.clip(side - (pool.SIDE - middle[1]) * scale, target[1], 0.9 * side)
+            target[1] = np.clip(side - (faces.side - middle[1]) * scale, target[1], 0.9 * side)
         shift = target - matrix @ middle
         whole = np.concatenate([matrix, (shift + 0.5 * matrix.sum(1) - 0.5)[:, None]], 1)
         beyond = cv2.BORDER_REPLICATE if where.held else cv2.BORDER_CONSTANT

@@ -17,15 +17,12 @@ def shade(scene: Scene, age: float) -> Floats:
     face, back = scene.on_face, scene.on_back
     albedo[back] = regions.look_up(maps.head_albedo, scene.uv[back])
     young = regions.look_up(maps.albedo, scene.uv[face])
-    years: Floats = np.full((1, 1), age, np.float32)
-    if maps.onset is not None:
-        onset = regions.look_up(maps.onset, scene.uv[face])[:, None]
-        years = np.clip((age - onset) / (1.0 - onset), 0.0, 1.0)
-    albedo[face] = young * np.exp(years * regions.look_up(maps.old_tint, scene.uv[face]))
+    slopes, tint = baked.aged(scene.head, scene.person.skin, maps.height.shape[0], age)
+    albedo[face] = young * np.exp(regions.look_up(tint, scene.uv[face]))
     shine[face] = regions.look_up(maps.shine, scene.uv[face])
     shine[back] = 0.2 * scene.person.skin.oil
     normal = scene.normal.copy()
-    normal[face] = _embossed(scene, years)
+    normal[face] = _embossed(scene, slopes)
     other = ~(face | back)
     albedo[other] = scene.color[other]
     shine[other] = scene.shine[other]
@@ -33,11 +30,9 @@ def shade(scene: Scene, age: float) -> Floats:
     return _lighting(scene, albedo, shine, normal)
 
 
-def _embossed(scene: Scene, years: Floats) -> Floats:
-    """Normals of the face with the relief of the skin on them; `years` is the share of the old relief."""
-    slopes, old = baked.slopes(scene.head, scene.person.skin, scene.maps.height.shape[0])
-    uv = scene.uv[scene.on_face]
-    slope = regions.look_up(slopes, uv) + years * regions.look_up(old, uv)
+def _embossed(scene: Scene, slopes: Floats) -> Floats:
+    """Normals of the face with the relief of the skin on them, which `slopes` (side, side, 2) gives."""
+    slope = regions.look_up(slopes, scene.uv[scene.on_face])
     normal = scene.normal[scene.on_face]
     first, second = np.cross(scene.along_v, normal), np.cross(normal, scene.along_u)
     area = (scene.along_u * first).sum(1, keepdims=True)

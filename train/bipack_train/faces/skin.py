@@ -1,7 +1,7 @@
 """Skin as maps in the UV of the face: color, height, shine, and what the years add to each.
 
-All lengths of the height maps are centimetres. The years are a second set of maps that is added in proportion to
-`age` (0..1), so that color and relief of one skin move monotonically from young to old.
+All lengths of the height maps are centimetres. The years are further maps (faces.years) of which more and more is added
+as `age` goes from 0 to 1, so that color and relief of one skin move monotonically from young to old.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from bipack_train.faces import regions, wrinkles
+from bipack_train.faces import regions, wrinkles, years
 from bipack_train.faces.regions import INDEX, Labels
+from bipack_train.faces.years import CM_ACROSS, DARKER, Sign
 
 Floats = NDArray[np.float32]
 
@@ -47,8 +48,12 @@ class Skin:
 
     brow_color: tuple[float, float, float] = (0.05, 0.035, 0.025)
     brow_density: float = 0.8
-    brow: tuple[float, float] = (0.0, 0.013)
-    """How far the brows are shifted up, and half their thickness, as shares of the face tile."""
+    brow: tuple[float, ...] = (0.0, 0.013)
+    """How far the brows are shifted up, and half their thickness; then, where given, how much further up their middle
+    lies, and their inner end against their tail. All as shares of the face tile."""
+
+    brow_grain: float = 0.3
+    """How much its hairs differ in density."""
 
     hair_color: tuple[float, float, float] = (0.05, 0.035, 0.025)
     scalp: float = 0.0
@@ -71,7 +76,8 @@ class Skin:
     """How many short, fine lines the years add round the eyes, on forehead and cheeks."""
 
     spread: float = 0.0
-    """How far apart lines and spots set in: 0 all in youth, else the faintest at this age."""
+    """How far apart lines, spots and bags set in: 0 all in youth and in proportion, else in their order up to about
+    this age (faces.years)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,14 +93,8 @@ class SkinMaps:
     shine: Floats
     """(side, side) strength of the highlight."""
 
-    old_tint: Floats
-    """(side, side, 3) logarithm by which the albedo changes from age 0 to 1."""
-
-    old_height: Floats
-    """(side, side) cm that are added from age 0 to 1."""
-
-    onset: Floats | None
-    """(side, side) age at which a line or spot sets in; None where all do in youth."""
+    signs: tuple[Sign, ...]
+    """What the years add."""
 
     labels: Labels
     """(side, side) regions."""
@@ -151,7 +151,6 @@ def make(skin: Skin, side: int, face_places: Floats, head_places: Floats) -> Ski
     beard = _beard(skin, rng, labels, masks, side)
     albedo = _hairs(skin, rng, albedo, labels, scalp, beard, side)
     albedo = _lips(skin, rng, albedo, masks["mouth"], side)
-    old_height, old_tint, onset = _years(skin, side, masks)
     shine = 0.35 + 0.4 * masks["nose"] + 0.25 * masks["forehead"] + 0.5 * masks["mouth"] + 0.1 * noise(rng, side, 40)
     head_scalp = regions.hairline(np.nan_to_num(head_places, nan=0.0), skin.raise_front, skin.recede)
     head = np.broadcast_to(base, (*head_places.shape[:2], 3)).astype(np.float32)
@@ -160,9 +159,7 @@ def make(skin: Skin, side: int, face_places: Floats, head_places: Floats) -> Ski
         albedo=np.clip(albedo, 0.004, 0.95).astype(np.float32),
         height=_relief(skin, rng, side, masks, inner),
         shine=np.clip(shine * skin.oil, 0, 1.5).astype(np.float32),
-        old_tint=(old_tint * inner[..., None]).astype(np.float32),
-        old_height=(old_height * inner).astype(np.float32),
-        onset=onset,
+        signs=_years(skin, side, masks, inner),
         labels=labels,
         scalp=scalp,
         beard=beard,
@@ -211,15 +208,7 @@ def _lid_line(side: int, width: float) -> Floats:
 
 
 def _spots(rng: np.random.Generator, side: int, count: int, least: float, most: float) -> Floats:
-    """Soft round spots with radii in cm, mostly on cheeks and nose."""
-    canvas = np.zeros((side, side), np.float32)
-    scale = side / wrinkles.CM_ACROSS
-    for _ in range(count):
-        x, y = np.clip(rng.normal([0.5, 0.38], [0.16, 0.13]), 0.02, 0.98)
-        radius = rng.uniform(least, most) * scale
-        center = (int(x * side * 16), int(y * side * 16))
-        cv2.circle(canvas, center, max(1, int(radius * 16)), float(rng.uniform(0.3, 1)), -1, cv2.LINE_AA, 4)
-    return np.asarray(cv2.GaussianBlur(canvas, (0, 0), max(0.4, 0.03 * scale)), np.float32)
+    return years.drawn(years.some_spots(rng, side, count, least, most), side)
 
 
 def _beard(skin: Skin, rng: np.random.Generator, labels: Labels, masks: dict[str, Floats], side: int) -> Floats:
@@ -252,9 +241,9 @@ def _hairs(
     strands = cv2.GaussianBlur(rng.normal(0, 1, (side, side)).astype(np.float32), (0, 0), 1.0 + side / 900)
     strands = strands / (strands.std() + 1e-6)
     for line in (regions.BROW, regions.mirrored(regions.BROW)):
-        inside = regions.brow_shape(side, line, (skin.brow[0], skin.brow[1] * 1.25))
+        inside = regions.brow_shape(side, line, (skin.brow[0], skin.brow[1] * 1.25, *skin.brow[2:]))
         brow = np.maximum(brow, np.clip(inside * 2.2, 0, 1))
-    brow = np.clip(brow * (0.75 + 0.3 * strands) * skin.brow_density, 0, 1)
+    brow = np.clip(brow * (0.75 + skin.brow_grain * strands) * skin.brow_density, 0, 1)
     head = skin.scalp * np.clip(scalp * 1.2 + 0.2 * noise(rng, side, side / 80, 2), 0, 1) * (0.8 + 0.2 * grain)
     head = head * ((labels != INDEX["ear_l"]) & (labels != INDEX["ear_r"]))
     for amount, color in ((stubble, skin.hair_color), (brow, skin.brow_color), (head, skin.hair_color)):
@@ -272,7 +261,7 @@ def _lips(skin: Skin, rng: np.random.Generator, albedo: Floats, mouth: Floats, s
 
 def _relief(skin: Skin, rng: np.random.Generator, side: int, masks: dict[str, Floats], inner: Floats) -> Floats:
     """Pores and the fine grain of the skin, lines of the lips."""
-    scale = side / wrinkles.CM_ACROSS
+    scale = side / CM_ACROSS
     pores = noise(rng, side, max(2.0, 0.09 * scale), 1) * (0.4 + masks["nose"] + 0.7 * masks["cheek"])
     relief = (
         0.0022 * skin.pores * pores + 0.004 * noise(rng, side, 0.6 * scale, 2) + 0.02 * noise(rng, side, 4 * scale, 1)
@@ -285,34 +274,50 @@ def _relief(skin: Skin, rng: np.random.Generator, side: int, masks: dict[str, Fl
 # The years ------------------------------------------------------------------------------------------------------------
 
 
-def _years(skin: Skin, side: int, masks: dict[str, Floats]) -> tuple[Floats, Floats, Floats | None]:
-    """What age 1 adds to the height (cm) and to the logarithm of the color, and from which age on."""
+def _years(skin: Skin, side: int, masks: dict[str, Floats], inner: Floats) -> tuple[Sign, ...]:
+    """What the years add: lines, bags, spots, and what they do to all of the skin."""
     rng = np.random.default_rng([skin.seed, 177])
-    fine, broad = np.zeros((side, side), np.float32), np.zeros((side, side), np.float32)
     lines = wrinkles.lines_of(rng)
     if skin.creases > 0:
         lines += wrinkles.creases(np.random.default_rng([skin.seed, 178]), skin.creases)
-    for line, depth, width in lines:
-        wrinkles.groove(fine if width < 0.09 else broad, line, depth)
-    scale = side / wrinkles.CM_ACROSS
-    thin = cv2.GaussianBlur(fine, (0, 0), max(0.6, 0.035 * scale))
-    wide = cv2.GaussianBlur(broad, (0, 0), max(0.8, 0.10 * scale))
-    # Skin that folds rises beside the fold.
-    height = -0.055 * thin - 0.16 * wide
-    height += 0.035 * cv2.GaussianBlur(fine, (0, 0), 0.14 * scale) + 0.13 * cv2.GaussianBlur(
-        broad, (0, 0), 0.35 * scale
-    )
+    height, dark = _lines_on(lines, side)
     bags = wrinkles.bags(side)
-    height += 0.10 * bags
-    height += (
+    scale = side / CM_ACROSS
+    rough = (
         0.0035 * skin.weathered * noise(rng, side, max(2.0, 0.08 * scale), 1) * (0.5 + masks["cheek"] + masks["nose"])
     )
-    height += 0.008 * skin.weathered * noise(rng, side, 0.3 * scale, 2)
-    dark = 0.30 * thin + 0.35 * wide + 0.10 * bags
-    tint = -dark[..., None] * np.array([0.75, 1.0, 1.0], np.float32)
-    spots = _spots(rng, side, int(rng.integers(12, 45)), 0.08, 0.4)
-    tint -= spots[..., None] * np.array([0.2, 0.38, 0.5], np.float32)
-    tint += 0.07 * skin.weathered * noise(rng, side, 0.9 * scale, 3)[..., None] * np.array([0.5, 1.0, 1.0], np.float32)
-    tint -= 0.25 * (masks["mouth"] > 0.3)[..., None] * np.array([0.5, -0.1, -0.1], np.float32)
-    onset = wrinkles.onset(lines, side, skin.spread) if skin.spread > 0 else None
-    return height.astype(np.float32), np.asarray(tint, np.float32), onset
+    rough += 0.008 * skin.weathered * noise(rng, side, 0.3 * scale, 2)
+    spots = years.some_spots(rng, side, int(rng.integers(12, 45)), 0.08, 0.4)
+    pale = 0.07 * skin.weathered * noise(rng, side, 0.9 * scale, 3)[..., None] * np.array([0.5, 1.0, 1.0], np.float32)
+    pale -= 0.25 * (masks["mouth"] > 0.3)[..., None] * np.array([0.5, -0.1, -0.1], np.float32)
+    brown = years.drawn(spots, side)[..., None] * np.array([-0.2, -0.38, -0.5], np.float32)
+    parts = (
+        (height, dark[..., None] * np.array(DARKER, np.float32)),
+        (0.10 * bags, 0.10 * bags[..., None] * np.array(DARKER, np.float32)),
+        (np.zeros_like(bags), brown),
+        (rough, pale),
+    )
+    maps = [((high * inner).astype(np.float32), (tint * inner[..., None]).astype(np.float32)) for high, tint in parts]
+    if skin.spread <= 0:
+        return (Sign(sum(high for high, _ in maps), sum(tint for _, tint in maps)),)  # type: ignore[arg-type]
+    sag, spotted = years.bags_onset(side, skin.spread), years.spots_onset(spots, side, skin.spread)
+    return (
+        Sign(*maps[0], years.onset(lines, side, skin.spread)),
+        Sign(*maps[1], sag, sag + 0.4),
+        Sign(*maps[2], spotted, spotted + 0.12),
+        Sign(*maps[3]),
+    )
+
+
+def _lines_on(lines: list[years.Line], side: int) -> tuple[Floats, Floats]:
+    """(side, side) height in cm and darkness of lines, the skin beside them risen."""
+    fine, broad = np.zeros((side, side), np.float32), np.zeros((side, side), np.float32)
+    for line in lines:
+        wrinkles.groove(fine if line.width < 0.09 else broad, line.points, line.depth)
+    scale = side / CM_ACROSS
+    thin = cv2.GaussianBlur(fine, (0, 0), max(0.6, 0.035 * scale))
+    wide = cv2.GaussianBlur(broad, (0, 0), max(0.8, 0.10 * scale))
+    height = -0.055 * thin - 0.16 * wide
+    height += 0.035 * cv2.GaussianBlur(fine, (0, 0), 0.14 * scale)
+    height += 0.13 * cv2.GaussianBlur(broad, (0, 0), 0.35 * scale)
+    return np.asarray(height, np.float32), np.asarray(0.30 * thin + 0.35 * wide, np.float32)

@@ -1,4 +1,4 @@
-"""Where the years draw lines on a face, in the UV of its tile: wrinkles, creases and bags, and when each sets in."""
+"""Where the years draw lines on a face, in the UV of its tile: wrinkles, creases and bags."""
 
 from __future__ import annotations
 
@@ -6,22 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float32]
-
-CM_ACROSS = 28.0
-"""Width of the face tile in cm near the middle of the face."""
-
-
-def onset(lines: list[tuple[NDArray[np.floating], float, float]], side: int, spread: float) -> Floats:
-    """(side, side) age at which the line near a texel sets in, 0..`spread`: the deeper a line, the earlier."""
-    small = side // 4
-    canvas = np.zeros((small, small), np.float32)
-    for line, depth, _ in sorted(lines, key=lambda one: one[1]):
-        points = [np.round(line * small * 16).astype(np.int32)]
-        width = max(2, round(0.45 * small / CM_ACROSS))
-        cv2.polylines(canvas, points, False, spread * (1.0 - min(depth, 1.0)), width, cv2.LINE_8, 4)
-    soft = cv2.GaussianBlur(canvas, (0, 0), max(0.5, 0.06 * small / CM_ACROSS))
-    return np.asarray(cv2.resize(soft, (side, side), interpolation=cv2.INTER_LINEAR), np.float32)
+from bipack_train.faces.years import Floats, Line
 
 
 def groove(canvas: Floats, line: NDArray[np.floating], depth: float) -> None:
@@ -49,9 +34,9 @@ def _curve(*points: tuple[float, float]) -> NDArray[np.floating]:
     return np.stack([np.polyval(np.polyfit(knots, place[:, axis], degree), dense) for axis in range(2)], 1)
 
 
-def lines_of(rng: np.random.Generator) -> list[tuple[NDArray[np.floating], float, float]]:
-    """(line in UV, depth, width in cm): forehead, frown, crow's feet, bags, nose to mouth, mouth to chin, lip, neck."""
-    lines: list[tuple[NDArray[np.floating], float, float]] = []
+def lines_of(rng: np.random.Generator) -> list[Line]:
+    """Forehead, frown, crow's feet, bags, nose to mouth, mouth to chin, lip, neck."""
+    lines: list[Line] = []
 
     def shaken(line: NDArray[np.floating], amount: float = 0.004) -> NDArray[np.floating]:
         shift = rng.normal(0, amount, 2)
@@ -62,35 +47,43 @@ def lines_of(rng: np.random.Generator) -> list[tuple[NDArray[np.floating], float
         reach = rng.uniform(0.12, 0.22)
         line = _curve((0.5 - reach, row + 0.012), (0.5 - reach / 2, row), (0.5, row + 0.006), (0.5 + reach / 2, row),
                       (0.5 + reach, row + 0.012))  # fmt: skip
-        lines.append((shaken(line), float(rng.uniform(0.5, 1.0)), 0.06))
+        lines.append(Line(shaken(line), float(rng.uniform(0.5, 1.0)), 0.06))
     for mirror in (False, True):
-        side_lines: list[tuple[NDArray[np.floating], float, float]] = []
-        side_lines.append((_curve((0.478, 0.185), (0.474, 0.205), (0.479, 0.235)), float(rng.uniform(0.4, 1)), 0.06))
+        side_lines: list[Line] = []
+        side_lines.append(
+            Line(_curve((0.478, 0.185), (0.474, 0.205), (0.479, 0.235)), float(rng.uniform(0.4, 1)), 0.06)
+        )
         for angle in np.linspace(-0.7, 0.75, int(rng.integers(3, 6))):
             length = rng.uniform(0.035, 0.075)
             start = np.array([0.300, 0.284 + angle * 0.022])
             end = start + length * np.array([-np.cos(angle), np.sin(angle)])
             middle = (start + end) / 2 + [0, -0.004]
-            side_lines.append((_curve(tuple(start), tuple(middle), tuple(end)), float(rng.uniform(0.5, 1)), 0.05))
+            side_lines.append(
+                Line(_curve(tuple(start), tuple(middle), tuple(end)), float(rng.uniform(0.5, 1)), 0.05, 0.0)
+            )
         for drop in np.linspace(0.302, 0.332, int(rng.integers(2, 4))):
             line = _curve((0.408, drop - 0.012), (0.37, drop), (0.33, drop - 0.002), (0.30, drop - 0.016))
-            side_lines.append((line, float(rng.uniform(0.4, 0.9)), 0.05))
+            side_lines.append(Line(line, float(rng.uniform(0.4, 0.9)), 0.05, 0.0))
         fold = _curve((0.408, 0.425), (0.385, 0.47), (0.366, 0.53), (0.362, 0.575))
-        side_lines.append((fold, float(rng.uniform(0.6, 1.0)), 0.12))
-        side_lines.append((_curve((0.385, 0.575), (0.378, 0.61), (0.384, 0.645)), float(rng.uniform(0.4, 0.9)), 0.12))
-        side_lines.append((_curve((0.33, 0.47), (0.315, 0.53), (0.32, 0.60)), float(rng.uniform(0.0, 0.6)), 0.06))
+        side_lines.append(Line(fold, float(rng.uniform(0.6, 1.0)), 0.12, 0.0))
+        side_lines.append(
+            Line(_curve((0.385, 0.575), (0.378, 0.61), (0.384, 0.645)), float(rng.uniform(0.4, 0.9)), 0.12, 0.0)
+        )
+        side_lines.append(Line(_curve((0.33, 0.47), (0.315, 0.53), (0.32, 0.60)), float(rng.uniform(0.0, 0.6)), 0.06))
         for x in np.linspace(0.425, 0.49, int(rng.integers(2, 5))):
-            side_lines.append((_curve((x, 0.468), (x + 0.002, 0.478), (x, 0.490)), float(rng.uniform(0.2, 0.6)), 0.04))
-        for line, depth, width in side_lines:
-            line = shaken(line, 0.003)
-            lines.append((line * [-1, 1] + [1, 0] if mirror else line, depth, width))
+            side_lines.append(
+                Line(_curve((x, 0.468), (x + 0.002, 0.478), (x, 0.490)), float(rng.uniform(0.2, 0.6)), 0.04)
+            )
+        for one in side_lines:
+            line = shaken(one.points, 0.003)
+            lines.append(one._replace(points=line * [-1, 1] + [1, 0] if mirror else line))
     for row in (0.79, 0.83, 0.87):
         line = _curve((0.32, row - 0.01), (0.5, row + 0.008), (0.68, row - 0.01))
-        lines.append((shaken(line, 0.006), float(rng.uniform(0.3, 0.9)), 0.1))
+        lines.append(Line(shaken(line, 0.006), float(rng.uniform(0.3, 0.9)), 0.1))
     return lines
 
 
-def creases(rng: np.random.Generator, amount: float) -> list[tuple[NDArray[np.floating], float, float]]:
+def creases(rng: np.random.Generator, amount: float) -> list[Line]:
     """Short lines, as `lines_of`: below and beside the eyes, between the lines of the forehead, on the cheeks."""
     lines = []
     # Middle and spread of their places, their direction (degrees, 0 is level) and its spread, how many.
@@ -107,7 +100,7 @@ def creases(rng: np.random.Generator, amount: float) -> list[tuple[NDArray[np.fl
                 bow = rng.normal(0, 0.002, 2)
                 line = _curve(tuple(middle - reach), tuple(middle + bow), tuple(middle + reach))
                 line = line * [-1, 1] + [1, 0] if mirror else line
-                lines.append((line, float(rng.uniform(0.12, 0.45)), 0.04))
+                lines.append(Line(line, float(rng.uniform(0.12, 0.45)), 0.04))
     return lines
 
 

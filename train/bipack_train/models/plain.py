@@ -121,7 +121,7 @@ class PlainNet(nn.Module):
         def conv(inputs: int, outputs: int, gain: float = 1.0) -> nn.Module:
             return BranchedConv(inputs, outputs, expansion, gain) if branched else _bare(inputs, outputs, gain)
 
-        inputs = channels * frames + channels * (frames > 1) + noise
+        inputs = channels * frames + channels * (frames > 1) + 2 * noise
         self.weigh = FrameWeights(channels, frames) if frames > 1 else None
         layers: list[nn.Module] = [conv(inputs, width)]
         for _ in range(depth - 2):
@@ -232,10 +232,14 @@ def _bare(inputs: int, outputs: int, gain: float) -> nn.Conv2d:
 
 
 def with_noise(plate: Tensor, noise: Tensor | None, amount: Tensor | None) -> Tensor:
-    """The plate with its noise, scaled, as one more channel; without noise that channel is 0."""
+    """The plate with two more channels, its noise, scaled, and the amount everywhere; without noise both are 0.
+
+    The amount is there by itself so that a network need not guess it from the noise.
+    """
     if noise is None or amount is None:
-        return torch.cat([plate, torch.zeros_like(plate[:, :1])], dim=1)
-    return torch.cat([plate, noise * amount.view(-1, 1, 1, 1)], dim=1)
+        return torch.cat([plate, torch.zeros_like(plate[:, :2])], dim=1)
+    amount = amount.view(-1, 1, 1, 1)
+    return torch.cat([plate, noise * amount, amount.expand_as(noise)], dim=1)
 
 
 def repeat_pixels(plate: Tensor, scale: int) -> Tensor:

@@ -4,6 +4,8 @@ A U-Net of the paint-fix family sees the stabilised crop and the region's matte,
 amount (0 = the plate, 1 = the target) and whose others say how the pairs differ from one another besides. The code
 scales and shifts the features of every level, so that what happens at half the amount is learned and no cross-fade.
 The change is multiplied by amount and matte: at amount 0, and outside the matte, the result is the plate, bit for bit.
+Beside the change the net says where there is one: lines and spots may be a twentieth of a region, and the skin between
+them stays as it is.
 
 The free part of a code lies in the unit ball, and the projection is part of the graph, so that no slider leaves what
 was learned. (P. Bojanowski et al., Optimizing the Latent Space of Generative Networks, 2017, for codes that are learned
@@ -33,10 +35,18 @@ def sizes() -> dict[str, Size]:
     return {"light": LIGHT, **SIZES}
 
 
+CLOSED, OPEN = 0.15, 0.5
+"""How sure the net is of a change, 0..1, where nothing of it and where all of it is taken."""
+
+WIDE_OPEN = 8.0
+"""Logit of the gate of weights from before there was one."""
+
+
 class RegionNet(nn.Module):
     """Crop (N, 3, H, W) encoded, matte (N, 1, H, W) and code (N, codes) to the change (N, 3, H, W), encoded.
 
-    `size` names the shape (`sizes`). Height and width must be multiples of `multiple`.
+    `parts` gives it ungated, for training. `size` names the shape (`sizes`). Height and width must be multiples of
+    `multiple`.
     """
 
     ENDS = ("stem.", "change.")
@@ -59,7 +69,7 @@ class RegionNet(nn.Module):
         for layer in self.turn:
             nn.init.zeros_(cast(nn.Linear, layer).weight)
             nn.init.zeros_(cast(nn.Linear, layer).bias)
-        self.change = nn.Conv2d(widths[0], 12, 3, padding=1)
+        self.change = nn.Conv2d(widths[0], 16, 3, padding=1)
         self.change.weight.data *= 0.1
         nn.init.zeros_(cast(Tensor, self.change.bias))
 
@@ -70,6 +80,11 @@ class RegionNet(nn.Module):
 
     def forward(self, plate: Tensor, matte: Tensor, code: Tensor) -> Tensor:
         """The change at full amount, not yet held to the matte."""
+        change, sure = self.parts(plate, matte, code)
+        return change * gate(sure)
+
+    def parts(self, plate: Tensor, matte: Tensor, code: Tensor) -> tuple[Tensor, Tensor]:
+        """The change (N, 3, H, W) that would be made everywhere, and the logit (N, 1, H, W) that there is one."""
         kind = self.stem.weight.dtype
         planes = torch.cat([plate - MIDDLE, matte], dim=1).to(kind)
         code = code.to(kind)
@@ -83,7 +98,8 @@ class RegionNet(nn.Module):
             features = skipped[level] + functional.pixel_shuffle(self.up[level](features), 2)
             features = self._turned(self.decoder[level](features), len(self.encoder) + level, code)
         change = self.change(functional.leaky_relu(features, SLOPE))
-        return functional.pixel_shuffle(change, 2).float()
+        planes = functional.pixel_shuffle(change, 2).float()
+        return planes[:, :3], planes[:, 3:]
 
     def _turned(self, features: Tensor, index: int, code: Tensor) -> Tensor:
         scale, shift = self.turn[index](code)[:, :, None, None].chunk(2, dim=1)
@@ -92,6 +108,20 @@ class RegionNet(nn.Module):
 
 def _blocks(width: int, count: int) -> nn.Sequential:
     return nn.Sequential(*(Block(width) for _ in range(count)))
+
+
+def gate(sure: Tensor) -> Tensor:
+    """(N, 1, H, W) 0..1 how much of the change is made, from its logit; 0 and 1 are reached."""
+    return ((sure.sigmoid() - CLOSED) / (OPEN - CLOSED)).clamp(0.0, 1.0)
+
+
+def gated(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Weights of a net of today from those of a net without a gate, which change all of the region; others as given."""
+    weight, bias = weights.get("change.weight"), weights.get("change.bias")
+    if weight is None or bias is None or len(weight) != 12:
+        return weights
+    wider = torch.cat([weight, torch.zeros_like(weight[:4])]), torch.cat([bias, torch.full_like(bias[:4], WIDE_OPEN)])
+    return {**weights, "change.weight": wider[0], "change.bias": wider[1]}
 
 
 def applied(plate: Tensor, change: Tensor, matte: Tensor, amount: Tensor) -> Tensor:
@@ -134,10 +164,10 @@ class Region(nn.Module):
         """
         amount = z[:, 0]
         code = torch.cat([z[:, :1], in_ball(z[:, 1:] @ self.axes)], dim=1)
-        change = self.net(plate, mask, code)
+        change, sure = self.net.parts(plate, mask, code)
         if self.grain is not None and noise is not None and noise_amount is not None:
             change = change + noise_amount * self.grain(noise, plate + change)
-        return applied(plate, change, mask, amount)
+        return applied(plate, change * gate(sure), mask, amount)
 
     def half_twin(self) -> nn.Module:
         """The same with the U-Net in fp16; plate and sum stay float32, so that the plate passes bit for bit."""

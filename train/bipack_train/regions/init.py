@@ -10,7 +10,7 @@ from torch import Tensor
 from bipack import catalog
 from bipack.errors import ModelRefused
 from bipack_train import checkpoint, init_weights
-from bipack_train.models.region import RegionNet
+from bipack_train.models.region import RegionNet, gated
 from bipack_train.regions.loop import CHECKPOINT
 
 _PREFIX = "net."
@@ -31,6 +31,7 @@ def load(source: str, size: str, codes: int) -> tuple[dict[str, Tensor], str]:
         located = catalog.locate(source)
         label = f"{located.name}@{located.card.sha256}" if located.card is not None else located.name
         weights = init_weights._of_onnx(located.path)
+    weights = gated({name: torch.as_tensor(value) for name, value in weights.items()})
     wanted = RegionNet(size, codes).state_dict()
     # An exporter turns the weight of a Linear layer round; only these are two-dimensional.
     weights = {
@@ -42,7 +43,7 @@ def load(source: str, size: str, codes: int) -> tuple[dict[str, Tensor], str]:
             f"{label} is no region model of size {size!r} with {codes} codes, so it cannot be started from. "
             "Choose its own size and codes, or leave --init out."
         )
-    return {name: torch.as_tensor(value) for name, value in weights.items()}, label
+    return weights, label
 
 
 def _turned(value: Tensor, wanted: Tensor) -> bool:

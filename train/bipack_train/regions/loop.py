@@ -21,7 +21,7 @@ from bipack.errors import BipackError, UsageError
 from bipack_train import adversary, checkpoint, muon, paintfix, recipe
 from bipack_train.devices import fast_type, pick_device
 from bipack_train.ema import Ema
-from bipack_train.models.region import RegionNet, applied, in_ball
+from bipack_train.models.region import RegionNet, applied, gate, in_ball
 from bipack_train.paintfix import Progress
 from bipack_train.regions.material import RegionBatch, RegionPair, RegionPool
 from bipack_train.regions.recipe import RegionLoss, RegionsRecipe
@@ -35,6 +35,9 @@ CODE_RATE = 10.0
 
 PYRAMID = 4
 """Bands of the Laplacian pyramid that are asked for one by one."""
+
+CHANGED = 0.01
+"""Difference of a pair, encoded, from which on a pixel counts as wholly changed."""
 
 SAY_EVERY = 100
 
@@ -60,13 +63,12 @@ class Coded(nn.Module):
         # Small and different: equal codes would all be pulled the same way.
         self.free = nn.Parameter(0.05 * torch.randn(pairs, codes - 1))
 
-    def forward(self, plate: Tensor, matte: Tensor, amount: Tensor, code: Tensor) -> tuple[Tensor, Tensor]:
-        """The result (N, 3, H, W) and the free codes that were used (N, codes - 1)."""
+    def forward(self, plate: Tensor, matte: Tensor, amount: Tensor, code: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Change (N, 3, H, W) and the logit of its gate (N, 1, H, W), and the free codes (N, codes - 1) in use."""
         free = in_ball(self.free[code])
         # Half of the crops are seen without their own code: 0 must be a good one, for it is what a new shot gets.
         free = free * (torch.rand(len(code), 1, device=free.device) < 0.5 if self.training else 1.0)
-        change = self.net(plate, matte, torch.cat([amount[:, None], free], dim=1))
-        return applied(plate, change, matte, amount), free
+        return *self.net.parts(plate, matte, torch.cat([amount[:, None], free], dim=1)), free
 
 
 @dataclass
@@ -161,9 +163,14 @@ def take_step(run: Run, batch: RegionBatch) -> Row:
     torch.manual_seed((settings.seed << 20) + progress.step)
     run.model.train()
     with torch.autocast(run.device.type, torch.bfloat16, enabled=fast is not None):
-        result, free = run.model(before, matte, amount, code)
-    loss = loss_of(settings.loss, result, after, matte) + settings.loss.code * free.square().sum(dim=1).mean()
+        change, sure, free = run.model(before, matte, amount, code)
+    changed = changed_part(before, after)
+    weight = matte * (changed + settings.loss.outside)
+    loss = loss_of(settings.loss, applied(before, change, matte, amount), after, weight)
+    loss = loss + settings.loss.gate * gate_loss(sure, changed, matte)
+    loss = loss + settings.loss.code * free.square().sum(dim=1).mean()
     if run.adversary is not None and progress.done(schedule) >= progress.finish_to - settings.adversary.share:
+        result = applied(before, change * gate(sure), matte, amount)
         loss = loss + run.adversary.step(before, result, after, matte)
     run.optimizer.zero_grad(set_to_none=True)
     loss.backward()
@@ -180,8 +187,20 @@ def take_step(run: Run, batch: RegionBatch) -> Row:
     return Row(progress.step, progress.seconds, value, rate)
 
 
+def changed_part(before: Tensor, after: Tensor) -> Tensor:
+    """(N, 1, H, W) 0..1 where a pair differs, with a little of what lies around it."""
+    change = functional.avg_pool2d((after - before).abs().amax(dim=1, keepdim=True), 5, 1, 2)
+    return (change / CHANGED).clamp(max=1.0)
+
+
+def gate_loss(sure: Tensor, changed: Tensor, matte: Tensor) -> Tensor:
+    """Cross-entropy of the gate inside the matte."""
+    error = functional.binary_cross_entropy_with_logits(sure, changed, reduction="none")
+    return (error * matte).sum() / (matte.sum() + 1.0)
+
+
 def loss_of(weights: RegionLoss, result: Tensor, after: Tensor, matte: Tensor) -> Tensor:
-    """Error inside the matte, in all and band by band; crops with lights are scaled down by their brightest value."""
+    """Error weighted by `matte`, in all and band by band; crops with lights are scaled down by their brightest."""
     peak = after.amax(dim=(1, 2, 3), keepdim=True).clamp(min=1.0)
     error = (result - after) * matte / peak
     total = matte.sum() * 3.0 + 1.0

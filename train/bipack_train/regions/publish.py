@@ -16,7 +16,7 @@ from bipack.imaging import color
 from bipack.imaging.frame import Frame
 from bipack_train import grain, publish_superres, verify
 from bipack_train.grain import Repair
-from bipack_train.models.region import Region
+from bipack_train.models.region import Region, applied, gate
 from bipack_train.publish_pairs import NOISE
 from bipack_train.regions import axes, loop
 from bipack_train.regions.material import RegionPair
@@ -59,7 +59,9 @@ def repairs(model: loop.Coded, pairs: Sequence[RegionPair]) -> list[Repair]:
     for one in [one for one in pairs if one.amount == 1.0][:_MEASURED]:
         plate, after, matte = loop.crop_of(one, model.net.multiple)
         with torch.no_grad():
-            result, _ = model(plate, matte, torch.tensor([one.amount]), torch.tensor([one.code]))
+            amount = torch.tensor([one.amount])
+            change, sure, _ = model(plate, matte, amount, torch.tensor([one.code]))
+            result = applied(plate, change * gate(sure), matte, amount)
         inside = (matte[0, 0] > 0.98).numpy()
         made.append(Repair(result[0].permute(1, 2, 0).numpy(), after[0].permute(1, 2, 0).numpy(), inside))
     return made

@@ -22,7 +22,7 @@ CODES = (2, 8)
 
 @dataclass(frozen=True)
 class RegionLoss:
-    """What is asked of the change, all inside the matte, in encoded values."""
+    """What is asked of the change and of its gate, all inside the matte, in encoded values."""
 
     absolute: float = 4.0
     """Weight of the mean absolute error."""
@@ -32,6 +32,12 @@ class RegionLoss:
 
     bands: float = 4.0
     """Weight of the absolute error of each band of a Laplacian pyramid: keeps fine detail from being traded away."""
+
+    outside: float = 0.05
+    """Weight of a pixel that stays as it is against one that changes, for the change; the gate closes over it."""
+
+    gate: float = 0.3
+    """Weight of the cross-entropy that teaches the gate where pairs change."""
 
     code: float = 0.01
     """Weight of the free codes' squared length: they say only what the picture does not."""

@@ -36,7 +36,7 @@ from bipack_train.regions.recipe import RenderedFaces
 
 log = logging.getLogger(__name__)
 
-LOOK = 2
+LOOK = 3
 """Counted up when the same seed gives other pictures."""
 
 FACE = 1024

@@ -16,11 +16,12 @@ import tiny_paintfix
 from bipack import card as cards
 from bipack import catalog, messages
 from bipack.errors import ModelRefused
+from bipack.imaging import color
 from bipack.imaging.image_io import read_frame, write_frame
 from bipack.imaging.plate import take
 from bipack.worker.model_step import ModelStep
 from bipack.worker.sequence import run_sequence
-from bipack_train import init_weights, paintfix_loop, paintfix_run, pairs, publish_pairs, results, verify
+from bipack_train import init_weights, painted_files, paintfix_loop, paintfix_run, pairs, publish_pairs, results, verify
 from bipack_train.grain import Grain, Repair, measure
 from bipack_train.models.paintfix import PaintFixNet
 from painted import shot as painted_shot
@@ -106,7 +107,7 @@ def test_a_model_that_has_not_learned_its_marks_gets_no_grain_to_hide_them(publi
     assert grain is None
     card = publish_pairs.publish(run, read, str(tmp_path / "model"), grain)
     assert [port.role for port in card.inputs] == ["plate"]
-    assert not card.knobs
+    assert [knob.name for knob in card.knobs] == ["painted"]
 
 
 def test_the_card_tells_the_whole_story(published: tuple) -> None:
@@ -121,6 +122,30 @@ def test_the_card_tells_the_whole_story(published: tuple) -> None:
     assert json.loads(card.training.recipe)["size"] == "tiny"
     assert card.limits
     assert card.sha256 == cards.file_sha256(str(model / card.file))
+
+
+def test_painted_frames_go_along_as_the_card_says(published: tuple, tmp_path: Path) -> None:
+    run, read, model = published
+    painted = cards.load(str(model)).painted
+    assert painted is not None and [file.frame for file in painted.files] == [pair.frame for pair in read]
+    for file, pair in zip(painted.files, read, strict=True):
+        assert cards.file_sha256(str(model / file.file)) == file.sha256
+        stored = color.encode(take(read_frame(str(model / file.file))).pixels)
+        assert np.abs(stored - pair.after.astype(np.float32)).max() < 1e-3
+    # Trained on all it has: a new frame is taken to be three times as hard.
+    seen = np.concatenate(
+        [(one.truth - one.result)[one.inside] for one in results.repairs(paintfix_run.averaged(run), read)]
+    )
+    assert painted.error == pytest.approx(3 * float(np.square(seen).mean()), rel=0.05)
+    assert "hand the folder on only to" in (model / "README.md").read_text()
+
+
+def test_few_of_many_or_large_frames_go_along(published: tuple, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, read, _ = published
+    assert [file.frame for file, _ in painted_files.of_pairs(read, 2)] == [1001, 1003]
+    assert painted_files.of_pairs(read, 0) == []
+    monkeypatch.setattr(painted_files, "MOST_PIXELS", read[0].matte.size - 1)
+    assert len(painted_files.of_pairs(read, 6)) == 1
 
 
 def test_the_torchscript_file_gives_the_same_repair_at_any_size(published: tuple, tmp_path: Path) -> None:

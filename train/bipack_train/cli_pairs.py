@@ -55,7 +55,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     parser.add_argument("--texture", action="store_true", help="end with the adversarial stage: keeps pores and weave")
     parser.add_argument(
-        "--painted", type=int, help="painted frames that go along with the model, to look behind marks (default 6; 0 = none)"
+        "--painted",
+        type=int,
+        help="painted frames that go along with the model, to look behind marks (default 6; 0 = none)",
     )
     parser.add_argument("--seed", type=int, help="start of all random choices (default 1)")
     parser.add_argument("--check", action="store_true", help="only look at the pairs and say what is wrong with them")

@@ -28,7 +28,7 @@ from bipack.errors import ModelRefused
 from bipack.imaging import color
 from bipack.imaging.frame import Frame
 from bipack.imaging.plate import take
-from bipack_train import export, paintfix_run, painted_files, publish_superres, results, verify
+from bipack_train import export, painted_files, paintfix_run, publish_superres, results, verify
 from bipack_train.grain import Grain
 from bipack_train.models import networks
 from bipack_train.models.paintfix import PaintFix, PaintFixNet
@@ -48,7 +48,8 @@ NOISE = Knob(
     "Grain",
     0.0,
     1.0,
-    tooltip="Grain and fine texture in the repair, as measured on the pairs. 0 is the same on every render.",
+    tooltip="Grain and fine texture in the repair, as measured on the pairs, or as a painted frame shows it where one "
+    "fits. 0 is the likeliest picture, the same on every render.",
     input="noise_amount",
 )
 
@@ -330,8 +331,8 @@ def _painted_line(card: ModelCard) -> list[str]:
     if card.painted is None:
         return []
     return [
-        "- `painted_*.exr`: finished frames of the shot, in which Bipack looks up what marks hide. They are pictures of "
-        "the shot: hand the folder on only to who may see it.",
+        "- `painted_*.exr`: finished frames of the shot, in which Bipack looks up what marks hide. They are "
+        "pictures of the shot: hand the folder on only to who may see it.",
     ]
 
 

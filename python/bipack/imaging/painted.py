@@ -55,6 +55,9 @@ _ALONE = 2.0
 _LOST = 1.0
 """Squared error of what a frame does not show."""
 
+_DETAIL = 2.4
+"""Sigma below which texture is taken from a single frame."""
+
 _RIM = 3.0
 """Pixels from the rim of a repair over which it turns from the net's into what was looked up."""
 
@@ -83,6 +86,9 @@ class Found:
     error: Pixels
     """Expected squared error of `picture`, (rows, columns)."""
 
+    single: Pixels
+    """What the one frame shows that fits best at each place: with all the texture that a mean of several loses."""
+
 
 def look_up(plate: Pixels, marks: Mask, frames: Sequence[PaintedFrame]) -> Optional[Found]:
     """What `frames` show behind the `marks` (height, width) of a plate; None where no frame can be laid over it."""
@@ -95,21 +101,32 @@ def look_up(plate: Pixels, marks: Mask, frames: Sequence[PaintedFrame]) -> Optio
     target = _Target(plate[window], hidden[window], window, scale)
     laid = [_laid_over(target, view, frame) for frame in frames]
     shown = [one for one in laid if one is not None]
-    return Found(window, *_joined(target, shown)) if shown else None
+    return _joined(target, shown, window) if shown else None
 
 
-def lay_in(result: Pixels, marks: Mask, found: Found, error: float, strength: float = 1.0) -> Pixels:
+def lay_in(
+    result: Pixels, marks: Mask, found: Found, error: float, strength: float = 1.0, texture: float = 0.0
+) -> Pixels:
     """`result`, a net's repair of the squared error `error`, with what was found where that is the surer of the two.
 
+    `texture` 0 is the likeliest picture, 1 has the full texture of a painted frame, which is a little off more often.
     Outside the marks nothing changes. A new array.
     """
     surer = np.float32(error) / (np.float32(error) + found.error)
     depth = cv2.distanceTransform(marks[found.window].astype(np.uint8), cv2.DIST_L2, 3)
-    amount = np.float32(strength) * surer * np.clip((depth - 0.5) / _RIM, 0.0, 1.0)
+    rim = np.float32(strength) * np.clip((depth - 0.5) / _RIM, 0.0, 1.0)[..., None]
     joined = result.copy()
     inside = joined[found.window]
-    np.copyto(inside, inside + amount[..., None] * (found.picture - inside), where=(amount > 0)[..., None])
+    mixed = inside + rim * surer[..., None] * (found.picture - inside)
+    if texture > 0:
+        share = np.float32(texture) * rim * np.clip(2.0 * surer, 0.0, 1.0)[..., None]
+        mixed = mixed + share * (_detail(found.single) - _detail(mixed))
+    np.copyto(inside, mixed, where=rim > 0)
     return joined
+
+
+def _detail(picture: Pixels) -> Pixels:
+    return np.asarray(picture - _blur(picture, _DETAIL), np.float32)
 
 
 # Steps ----------------------------------------------------------------------------------------------------------------
@@ -247,7 +264,7 @@ def _misfit(target: _Target, shown: Pixels) -> Pixels:
     return np.asarray(_blur(error, _RING) / (_blur(target.known, _RING) + 1e-5), np.float32)
 
 
-def _joined(target: _Target, laid: Sequence[tuple[Pixels, Pixels]]) -> tuple[Pixels, Pixels]:
+def _joined(target: _Target, laid: Sequence[tuple[Pixels, Pixels]], window: tuple[slice, slice]) -> Found:
     """The frames as one picture, each by how well it fits around the marks and agrees with the others beneath them."""
     shown, misfit = (np.stack(parts) for parts in zip(*laid))
     centre = np.median(shown, axis=0) if len(shown) > 2 else None
@@ -262,8 +279,12 @@ def _joined(target: _Target, laid: Sequence[tuple[Pixels, Pixels]]) -> tuple[Pix
     # Half of the weight on one frame is as good as alone.
     alone = np.clip(2.0 * np.square(weight).sum(axis=0) - 1.0, 0.0, 1.0)
     lost = (misfit * weight).sum(axis=0)
-    error = np.maximum(_misfit(target, picture) * (1.0 + (_ALONE - 1.0) * alone) + _blur(spread, 2.0), lost * (lost > 0.5))
-    return picture, np.asarray(error, np.float32)
+    error = np.maximum(
+        _misfit(target, picture) * (1.0 + (_ALONE - 1.0) * alone) + _blur(spread, 2.0), lost * (lost > 0.5)
+    )
+    best = np.argmax(weight, axis=0)
+    single = np.take_along_axis(shown, best[None, ..., None], axis=0)[0]
+    return Found(window, picture, np.asarray(error, np.float32), single)
 
 
 def _weights(error: Pixels) -> Pixels:

@@ -20,7 +20,8 @@ from bipack.imaging.painted import PaintedFrame, lay_in, look_up
 from bipack.imaging.plate import take
 from bipack.worker.tiled import Region
 
-KNOB = "painted"
+KNOB, TEXTURE = "painted", "noise_amount"
+"""Knobs: how far the frames are used, and how much of the texture that a mean picture lacks is wanted."""
 
 
 class PaintedMemory:
@@ -33,8 +34,8 @@ class PaintedMemory:
         for file in self._painted.files:
             if not os.path.isfile(self._path(file)):
                 raise ModelRefused(
-                    f"Model {self._name!r}: {self._path(file)} named by its card is not there. Copy the whole folder of "
-                    "the model."
+                    f"Model {self._name!r}: {self._path(file)} named by its card is not there. Copy the whole "
+                    "folder of the model."
                 )
 
     @property
@@ -62,7 +63,8 @@ class PaintedMemory:
         found = look_up(plate, marks, self._frames) if marks.any() else None
         if found is not None:
             repaired = np.ascontiguousarray(result.transpose(1, 2, 0))
-            result = lay_in(repaired, marks, found, self._painted.error, strength).transpose(2, 0, 1)
+            texture = float(knobs.get(TEXTURE, 0.0))
+            result = lay_in(repaired, marks, found, self._painted.error, strength, texture).transpose(2, 0, 1)
         height, width = marks.shape
         yield Region(slice(0, height), slice(0, width), 1.0), result
 

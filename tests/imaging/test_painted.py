@@ -80,10 +80,11 @@ def test_texture_comes_whole_from_a_painted_frame_when_it_is_asked_for() -> None
     def energy(picture: np.ndarray) -> float:
         return float(np.square(picture - cv2.GaussianBlur(picture, (0, 0), 1.2))[core].mean())
 
-    # As sure as the frames are: the likeliest picture is half the net's, which has no texture.
-    level = float(found.error[marks[found.window]].mean())
+    # The likeliest picture is a third the net's, which has no texture.
+    level = 2.0 * float(found.error[marks[found.window]].mean())
     plain, textured = (lay_in(net, marks, found, level, texture=amount) for amount in (0.0, 1.0))
-    assert energy(plain) < 0.8 * energy(truth) < energy(textured) < 1.2 * energy(truth)
+    assert energy(plain) < 0.7 * energy(truth)
+    assert 0.8 * energy(truth) < energy(textured) < 1.2 * energy(truth)
     assert error(textured, truth, marks) < 0.3 * error(net, truth, marks)
     assert (textured.view(np.uint32) == plate.view(np.uint32))[~marks].all()
 

@@ -169,6 +169,9 @@ def run(kind: str, pairs: int, args: argparse.Namespace) -> dict[str, object]:
         assert card is not None
         grain = {"noise_amount": 1.0} if any(knob.name == "noise_amount" for knob in card.knobs) else {}
         grainy = render(model, made["test"], folder / "test", grain)
+        figures["hole_with_grain"] = measure(made["test"], grainy)["hole"]
+        alone = render(model, made["test"], folder / "test", {"painted": 0.0})
+        figures["hole_of_the_net"] = measure(made["test"], alone)["hole"]
         moving = render(model, made["moving"], folder / "moving")
         figures["flicker"] = flicker(made["moving"], moving)
         moving = render(model, made["moving"], folder / "moving", grain)
@@ -179,7 +182,8 @@ def run(kind: str, pairs: int, args: argparse.Namespace) -> dict[str, object]:
     gain = float(figures["hole"]) - plain  # type: ignore[arg-type]
     figures |= {"kind": kind, "pairs": pairs, "opencv": plain, "opencv_method": name, "gain": gain, "steps": steps}
     print(
-        f"{kind:8} {pairs} pairs  {name} {plain:.2f} dB  Bipack {figures['hole']:.2f} dB ({gain:+.2f})  "
+        f"{kind:8} {pairs} pairs  {name} {plain:.2f} dB  Bipack {figures['hole']:.2f} dB ({gain:+.2f}; "
+        f"the net alone {figures['hole_of_the_net']:.2f}, with grain {figures['hole_with_grain']:.2f})  "
         f"outside: same {figures['untouched_outside']:.3f} %, mean {figures['mean_outside']:.1e}, "
         f"worst {figures['worst_outside']:.3f}  marks {figures['recall']:.1%}  texture {figures['spectrum']:.2f} "
         f"(without grain {figures['spectrum_without_grain']:.2f})  flicker {figures['flicker']:.2f} "

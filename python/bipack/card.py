@@ -112,6 +112,24 @@ class GraphFile:
 
 
 @dataclass(frozen=True)
+class PaintedFile:
+    """A frame as the artist finished it: RGB, scene-linear EXR, of the size of the plate."""
+
+    file: str
+    sha256: str
+    frame: int = 0
+
+
+@dataclass(frozen=True)
+class Painted:
+    """Finished frames beside a model, in which the worker looks up what marks hide elsewhere."""
+
+    files: Tuple[PaintedFile, ...]
+    error: float
+    """Mean squared error, in encoded values, that the model's own repairs are expected to have on a new frame."""
+
+
+@dataclass(frozen=True)
 class Source:
     """One source of training data, with its licence."""
 
@@ -195,6 +213,9 @@ class ModelCard:
     knobs: Tuple[Knob, ...] = ()
     training: Training = field(default_factory=Training)
     scores: Tuple[Score, ...] = ()
+    painted: Optional[Painted] = None
+    """Frames that repairs are looked up in; None for a model that stands alone."""
+
     tolerance: Mapping[str, float] = field(default_factory=dict)
     """Largest difference from the proof frame, in encoded values, by execution provider."""
 
@@ -321,6 +342,10 @@ def _check(card: ModelCard, path: str) -> None:
     for knob in card.knobs:
         require(knob.type in KNOB_TYPES, f"{knob.name}.type", knob.type, KNOB_TYPES)
     files = [("file", card.file), ("fp16_file", card.fp16_file)]
-    for entry, name in files + [(f"graphs.{key}.file", graph.file) for key, graph in card.graphs.items()]:
+    files += [(f"graphs.{key}.file", graph.file) for key, graph in card.graphs.items()]
+    if card.painted is not None:
+        require(card.painted.error > 0, "painted.error", card.painted.error, "more than 0")
+        files += [("painted.files", painted.file) for painted in card.painted.files]
+    for entry, name in files:
         # A card must not reach outside its own folder: it may come from anybody.
         require(name == os.path.basename(name), entry, name, "a bare file name")

@@ -8,7 +8,19 @@ import json
 import pytest
 
 from bipack import card as cards
-from bipack.card import Geometry, GraphFile, Knob, Likeness, ModelCard, Port, Score, Source, Training
+from bipack.card import (
+    Geometry,
+    GraphFile,
+    Knob,
+    Likeness,
+    ModelCard,
+    Painted,
+    PaintedFile,
+    Port,
+    Score,
+    Source,
+    Training,
+)
 from bipack.errors import ModelRefused
 
 PLAIN = {
@@ -43,6 +55,7 @@ FULL = ModelCard(
     knobs=(Knob("amount", "float", 0.5, minimum=0.0, maximum=1.0), Knob("mode", "enum", "a", values=("a", "b"))),
     training=Training(data=(Source("photos", "CC0-1.0", 12),), recipe="r.toml", seed=3, steps=10, minutes=1.5),
     scores=(Score("PSNR-Y", "held out", 30.5, "bicubic", 28.1),),
+    painted=Painted((PaintedFile("painted_1001.exr", "d" * 64, 1001),), 0.002),
     tolerance={"CPUExecutionProvider": 1e-5, "CUDAExecutionProvider": 2e-3},
     limits=("Not for grain.",),
     author="Bipack",

@@ -86,7 +86,18 @@ def test_every_exit_code_is_documented():
 
 
 @pytest.mark.parametrize(
-    "kind", [cards.ModelCard, cards.Port, cards.Geometry, cards.Knob, cards.Training, cards.Source, cards.Score]
+    "kind",
+    [
+        cards.ModelCard,
+        cards.Port,
+        cards.Geometry,
+        cards.Knob,
+        cards.Training,
+        cards.Source,
+        cards.Score,
+        cards.Painted,
+        cards.PaintedFile,
+    ],
 )
 def test_every_entry_of_a_card_is_documented(kind):
     text = page("docs/models.md")

@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
+import shutil
 import threading
 from pathlib import Path
 
@@ -15,14 +16,18 @@ import torch
 import tiny_paintfix
 from bipack import card as cards
 from bipack import catalog, messages
+from bipack.card import Painted, PaintedFile
 from bipack.errors import ModelRefused
+from bipack.imaging import color
 from bipack.imaging.image_io import read_frame, write_frame
 from bipack.imaging.plate import take
+from bipack.worker import model_check
 from bipack.worker.model_step import ModelStep
 from bipack.worker.sequence import run_sequence
-from bipack_train import init_weights, paintfix_loop, paintfix_run, pairs, publish_pairs, results, verify
+from bipack_train import init_weights, painted_files, paintfix_loop, paintfix_run, pairs, publish_pairs, results, verify
 from bipack_train.grain import Grain, Repair, measure
 from bipack_train.models.paintfix import PaintFixNet
+from inpaint_scene import ground
 from painted import shot as painted_shot
 from painted import write
 
@@ -106,7 +111,7 @@ def test_a_model_that_has_not_learned_its_marks_gets_no_grain_to_hide_them(publi
     assert grain is None
     card = publish_pairs.publish(run, read, str(tmp_path / "model"), grain)
     assert [port.role for port in card.inputs] == ["plate"]
-    assert not card.knobs
+    assert [knob.name for knob in card.knobs] == ["painted"]
 
 
 def test_the_card_tells_the_whole_story(published: tuple) -> None:
@@ -121,6 +126,62 @@ def test_the_card_tells_the_whole_story(published: tuple) -> None:
     assert json.loads(card.training.recipe)["size"] == "tiny"
     assert card.limits
     assert card.sha256 == cards.file_sha256(str(model / card.file))
+
+
+def test_painted_frames_go_along_as_the_card_says(published: tuple, tmp_path: Path) -> None:
+    run, read, model = published
+    stated = cards.load(str(model)).painted
+    assert stated is not None and [file.frame for file in stated.files] == [pair.frame for pair in read]
+    for file, pair in zip(stated.files, read, strict=True):
+        assert cards.file_sha256(str(model / file.file)) == file.sha256
+        stored = color.encode(take(read_frame(str(model / file.file))).pixels)
+        assert np.abs(stored - pair.after.astype(np.float32)).max() < 1e-3
+    # Trained on all it has: a new frame is taken to be three times as hard.
+    seen = np.concatenate(
+        [(one.truth - one.result)[one.inside] for one in results.repairs(paintfix_run.averaged(run), read)]
+    )
+    assert stated.error == pytest.approx(3 * float(np.square(seen).mean()), rel=0.05)
+    assert "hand the folder on only to" in (model / "README.md").read_text()
+    copy = tmp_path / "copy"
+    shutil.copytree(model, copy)
+    found = [check for check in model_check.check(catalog.locate(str(copy))) if check.topic.startswith("painted")]
+    assert [check.text for check in found] == [f"{len(read)}, as the card says."]
+    (copy / "painted_1002.exr").write_bytes(b"another")
+    assert not model_check.passes(model_check.check(catalog.locate(str(copy))))
+
+
+def test_repairs_are_looked_up_on_the_way_through_the_worker(published: tuple, tmp_path: Path) -> None:
+    run, _, model = published
+    truth = color.decode(0.3 + 0.5 * ground(270, 283, seed=9)).astype(np.float16).astype(np.float32)
+    marks = np.zeros(truth.shape[:2], np.uint8)
+    for place in ((70, 60), (200, 120), (90, 200), (180, 220)):
+        cv2.circle(marks, place, 4, 1, -1)
+    plate = np.where(marks[..., None] > 0, np.float32(0.03), truth)
+    copy = tmp_path / "copy"
+    shutil.copytree(model, copy)
+    for path, pixels in ((copy / "painted_1001.exr", truth), (tmp_path / "plate.exr", plate)):
+        write_frame(str(path), verify.picture_frame(pixels, half=True))
+    file = PaintedFile("painted_1001.exr", cards.file_sha256(str(copy / "painted_1001.exr")), 1001)
+    cards.save(dataclasses.replace(cards.load(str(copy)), painted=Painted((file,), 0.02)), str(copy))
+    result, alone = (
+        render(copy, tmp_path / "plate.exr", tmp_path / f"{amount}.exr", painted=amount) for amount in (1.0, 0.0)
+    )
+    _, factor = results.predict(paintfix_run.averaged(run), pairs.encoded(read_frame(str(tmp_path / "plate.exr")))[0])
+    assert (result == plate.astype(np.float16))[factor == 0].all()
+    inside = (marks > 0) & (factor == 1)
+    assert inside.sum() > 60
+    errors = [
+        float(np.square(color.encode(picture) - color.encode(truth))[inside].mean()) for picture in (result, alone)
+    ]
+    assert errors[0] < 0.5 * errors[1]
+
+
+def test_few_of_many_or_large_frames_go_along(published: tuple, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, read, _ = published
+    assert [file.frame for file, _ in painted_files.of_pairs(read, 2)] == [1001, 1003]
+    assert painted_files.of_pairs(read, 0) == []
+    monkeypatch.setattr(painted_files, "MOST_PIXELS", read[0].matte.size - 1)
+    assert len(painted_files.of_pairs(read, 6)) == 1
 
 
 def test_the_torchscript_file_gives_the_same_repair_at_any_size(published: tuple, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import torch
 from bipack import catalog
 from bipack.errors import UsageError
 from bipack_train import adversary, cli, superres, superres_data, superres_gan, superres_loss, superres_recipe
-from bipack_train.models.plain import PlainNet
+from bipack_train.models.plain import PlainNet, repeat_pixels
 from bipack_train.paintfix import Adversary
 from training import write_photos, write_recipe
 
@@ -49,8 +49,13 @@ def test_texture_counts_its_strength_and_not_where_it_lies() -> None:
     other = 0.5 + 0.1 * torch.randn(1, 3, 64, 64)
     smooth = torch.full_like(truth, 0.5)
     moved, lost = (float(superres_gan.texture(picture, truth)) for picture in (other, smooth))
-    assert float(superres_gan.texture(truth, truth)) == 0
-    assert 0 < moved < 0.2 * lost
+    assert float(superres_gan.texture(truth, truth)) < moved < 0.2 * lost
+    coarse = 0.5 + 0.1 * torch.randn(1, 3, 16, 16)
+    blocks = repeat_pixels(coarse, 4)
+    blocks = (
+        smooth + (blocks - 0.5) * superres_gan._differences(truth)[0].std() / superres_gan._differences(blocks)[0].std()
+    )
+    assert float(superres_gan.texture(blocks, truth, 4)) > 2 * float(superres_gan.texture(other, truth, 4)), "steps"
     board = 0.05 * ((torch.arange(64)[:, None] + torch.arange(64)) % 2 * 2.0 - 1)
     assert float(superres_gan.texture(smooth + board, smooth)) > 0.1, "a checkerboard is texture that is not there"
 

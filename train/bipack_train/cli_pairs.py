@@ -54,6 +54,11 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--init", metavar="MODEL", help="start from a model, checkpoint or run folder; auto (default), none"
     )
     parser.add_argument("--texture", action="store_true", help="end with the adversarial stage: keeps pores and weave")
+    parser.add_argument(
+        "--painted",
+        type=int,
+        help="painted frames that go along with the model, to look behind marks (default 6; 0 = none)",
+    )
     parser.add_argument("--seed", type=int, help="start of all random choices (default 1)")
     parser.add_argument("--check", action="store_true", help="only look at the pairs and say what is wrong with them")
     parser.add_argument("--publish-only", action="store_true", help="publish the last checkpoint, train no further")
@@ -72,7 +77,7 @@ def run_recipe(path: str, args: argparse.Namespace) -> int:
 _NOTHING: dict[str, Any] = dict.fromkeys(
     (
         *("before", "after", "matte", "frames", "name", "title", "minutes", "steps", "size", "crop", "batch"),
-        *("neighbours", "val_before", "val_after", "hold_out", "init", "seed"),
+        *("neighbours", "val_before", "val_after", "hold_out", "init", "seed", "painted"),
     )
 ) | {"texture": False, "check": False, "publish_only": False, "tensorboard": False, "cpu_time": False}
 
@@ -189,7 +194,7 @@ def settings_of(args: argparse.Namespace) -> paintfix.PairsRecipe:
     settings = paintfix.load_recipe(args.recipe) if args.recipe else paintfix.PairsRecipe(name="")
     plain = {
         key: value
-        for key in ("name", "title", "size", "init", "seed", "before", "after", "matte", "frames")
+        for key in ("name", "title", "size", "init", "seed", "painted", "before", "after", "matte", "frames")
         if (value := getattr(args, key)) is not None
     }
     if not args.recipe and args.init is None:

@@ -117,6 +117,9 @@ class PairsRecipe:
     noise: bool = True
     """Give the model a noise input with the grain of the plates."""
 
+    painted: int = field(default=6, metadata=recipe.VOLATILE)
+    """Painted frames that go along with the model: what marks hide elsewhere is looked up in them; 0 = none."""
+
     before: str = field(default="", metadata=recipe.VOLATILE)
     """Pattern, folder or file of the plates, below the data folder; the command line may name it instead."""
 
@@ -149,6 +152,7 @@ def check(settings: PairsRecipe, path: str = "the pairs recipe") -> PairsRecipe:
         sampling.side % multiple == 0 and sampling.side >= 2 * multiple,
         f"sampling.side is {sampling.side}; a multiple of {multiple} from {2 * multiple} on is needed",
     )
+    require(settings.painted >= 0, f"painted is {settings.painted}; 0 or more is needed")
     require(sampling.batch >= 1, f"sampling.batch is {sampling.batch}; at least 1 is needed")
     require(schedule.steps > 0 or schedule.minutes > 0, "schedule needs steps or minutes")
     require(0 < schedule.finish <= 1, f"schedule.finish is {schedule.finish}; it is a part between 0 and 1")

@@ -28,7 +28,7 @@ from bipack.errors import ModelRefused
 from bipack.imaging import color
 from bipack.imaging.frame import Frame
 from bipack.imaging.plate import take
-from bipack_train import export, paintfix_run, publish_superres, results, verify
+from bipack_train import export, painted_files, paintfix_run, publish_superres, results, verify
 from bipack_train.grain import Grain
 from bipack_train.models import networks
 from bipack_train.models.paintfix import PaintFix, PaintFixNet
@@ -48,7 +48,8 @@ NOISE = Knob(
     "Grain",
     0.0,
     1.0,
-    tooltip="Grain and fine texture in the repair, as measured on the pairs. 0 is the same on every render.",
+    tooltip="Grain and fine texture in the repair, as measured on the pairs, or as a painted frame shows it where one "
+    "fits. 0 is the likeliest picture, the same on every render.",
     input="noise_amount",
 )
 
@@ -62,7 +63,10 @@ def publish(
     """
     net, module = modules(run, grain)
     card = draft_card(run, pairs, grain is not None, minutes)
-    files = {TORCHSCRIPT: torchscript(net), CAT_SCRIPT: cat_script(card).encode("utf-8")}
+    frames = painted_files.of_pairs(pairs, run.settings.painted)
+    card = painted_files.on_card(card, frames, painted_files.expected_error(run, net, pairs))
+    files = {painted.file: content for painted, content in frames}
+    files |= {TORCHSCRIPT: torchscript(net), CAT_SCRIPT: cat_script(card).encode("utf-8")}
     if net.frames == 1:
         files |= {FLAME_MODEL: flame_model(net), FLAME_SIDECAR: flame_sidecar(card, net.multiple).encode("utf-8")}
 
@@ -323,6 +327,15 @@ def flame_sidecar(card: ModelCard, multiple: int) -> str:
     return json.dumps(data, indent=2) + "\n"
 
 
+def _painted_line(card: ModelCard) -> list[str]:
+    if card.painted is None:
+        return []
+    return [
+        "- `painted_*.exr`: finished frames of the shot, in which Bipack looks up what marks hide. They are "
+        "pictures of the shot: hand the folder on only to who may see it.",
+    ]
+
+
 def readme(card: ModelCard) -> str:
     """The page beside the model."""
     lines = [f"# {card.title}", "", card.purpose, "", "## What it cannot do", ""]
@@ -337,6 +350,7 @@ def readme(card: ModelCard) -> str:
         "- `model.onnx`, `model_fp16.onnx`, `card.json`: for Bipack (BipackPaintFix, `bipack run`).",
         f"- `{TORCHSCRIPT}`, `{CAT_SCRIPT}`: for Nuke's own Inference node, without Bipack.",
         f"- `{FLAME_MODEL}`, `{FLAME_SIDECAR}`: for Flame's inference node (models of one input frame).",
+        *_painted_line(card),
         "- `proof_in.exr`, `proof_out.exr`: `bipack models check` holds an install against them.",
         "",
     ]

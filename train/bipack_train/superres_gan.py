@@ -16,13 +16,12 @@ from torch import Tensor
 from torch.nn import functional
 
 from bipack_train import adversary
-from bipack_train.models.plain import repeat_pixels
 
 _WINDOW = 7
 """Side of the window in which the busyness of an error is measured, in result pixels."""
 
 _PATCH = 8
-"""Side of the window in which the strength of texture is measured, in pixels of its octave."""
+"""Side of the window in which the strength of texture is measured, in pixels of its octave; four blocks at least."""
 
 _LEAST = 1e-5
 """Square of the texture that counts as none: 0.8 of 255."""
@@ -61,16 +60,16 @@ def loss(
     suppression, textured, matching = weights
     scale = result.shape[-1] // low.shape[-1]
     peak = truth.amax(dim=(1, 2, 3), keepdim=True).clamp(min=1.0)
-    plate, result, truth, steady = (
-        pixels / peak for pixels in (repeat_pixels(low[:, :3], scale), result, truth, steady)
-    )
+    # Bicubic: beside repeated pixels the truth has the steps of their blocks, and steps in the result would look right.
+    plate = functional.interpolate(low[:, :3], scale_factor=float(scale), mode="bicubic") / peak
+    result, truth, steady = (pixels / peak for pixels in (result, truth, steady))
     with torch.autocast(low.device.type, torch.bfloat16):
         stage.learn(plate, result.detach(), truth, functional.avg_pool2d(torch.ones_like(plate[:, :1]), 4))
         looks = [look.float() for look in stage.net.activations(adversary.seen(plate, result))]
         with torch.no_grad():
             wanted = [look.float() for look in stage.net.activations(adversary.seen(plate, truth))]
     pull = -stage.settings.weight * looks[-1].mean(dim=(1, 2, 3))
-    pull = pull + textured * texture(result, truth, scale.bit_length())
+    pull = pull + textured * texture(result, truth, scale)
     if matching:
         pull = pull + matching * _matching(looks[:-1], wanted[:-1])
     error = (result - truth).abs()
@@ -79,18 +78,20 @@ def loss(
     return held + (amount.flatten() * pull).mean()
 
 
-def texture(result: Tensor, truth: Tensor, octaves: int = 2) -> Tensor:
+def texture(result: Tensor, truth: Tensor, scale: int = 2) -> Tensor:
     """By how much the strength of texture differs from the truth's, (N,), summed over octaves and three directions.
 
-    Strength is the RMS of differences between neighbours in windows of _PATCH pixels, for luma and both kinds of
-    chroma: where a stroke lies in its window does not matter, so that nothing is gained by averaging it away.
+    Strength is the RMS of differences between neighbours in windows of some pixels, for luma and both kinds of chroma:
+    where a stroke lies in its window does not matter, so that nothing is gained by averaging it away. That of the
+    result is taken for each place in the blocks of scale x scale that plate pixels become, and compared with that of
+    the whole window of the truth: were it not as strong everywhere, steps at the sides of blocks would do for texture.
     """
     total = torch.zeros(result.shape[0], device=result.device)
-    pictures = [_luma_chroma(result), _luma_chroma(truth)]
-    for _ in range(octaves):
-        for first, second in zip(*(_strengths(picture) for picture in pictures), strict=True):
-            total = total + (first - second).abs().mean(dim=(1, 2, 3))
-        pictures = [functional.avg_pool2d(picture, 2) for picture in pictures]
+    pictures, block = [_luma_chroma(result), _luma_chroma(truth)], scale
+    for _ in range(scale.bit_length()):
+        for own, wanted in zip(*(_differences(picture) for picture in pictures), strict=True):
+            total = total + (_strength(own, block) - _strength(wanted, block, each=False)).abs().mean(dim=(1, 2, 3))
+        pictures, block = [functional.avg_pool2d(picture, 2) for picture in pictures], max(1, block // 2)
     return total
 
 
@@ -100,15 +101,23 @@ def _luma_chroma(picture: Tensor) -> Tensor:
     return torch.stack([luma, blue - luma, red - luma], dim=1)
 
 
-def _strengths(picture: Tensor) -> list[Tensor]:
-    side = min(_PATCH, picture.shape[-2] - 1, picture.shape[-1] - 1)
-    across = picture[..., 1:] - picture[..., :-1]
-    down = picture[..., 1:, :] - picture[..., :-1, :]
-    both = across[..., 1:, :] - across[..., :-1, :]
-    return [
-        (functional.avg_pool2d(difference.square(), side, max(1, side // 2)) + _LEAST).sqrt()
-        for difference in (across, down, both)
-    ]
+def _differences(picture: Tensor) -> list[Tensor]:
+    """Across, down and both, each as large as the picture: 0 where there is no neighbour."""
+    across = functional.pad(picture[..., 1:] - picture[..., :-1], (0, 1))
+    down = functional.pad(picture[..., 1:, :] - picture[..., :-1, :], (0, 0, 0, 1))
+    return [across, down, functional.pad(across[..., 1:, :] - across[..., :-1, :], (0, 0, 0, 1))]
+
+
+def _strength(differences: Tensor, block: int, each: bool = True) -> Tensor:
+    """RMS in windows of blocks, (N, C * block^2, …): for each place in a block, or that of all places for each."""
+    cells = min(max(_PATCH // block, 4), differences.shape[-1] // block)
+    squares = differences.square()
+    if each:
+        mean = functional.avg_pool2d(functional.pixel_unshuffle(squares, block), cells, max(1, cells // 2))
+    else:
+        mean = functional.avg_pool2d(squares, cells * block, max(1, cells // 2) * block)
+        mean = mean.repeat_interleave(block**2, dim=1)
+    return (mean + _LEAST).sqrt()
 
 
 def _matching(looks: list[Tensor], wanted: list[Tensor]) -> Tensor:

@@ -88,7 +88,7 @@ def publish(
     the card without what is found out here: file names and hashes, geometry, tolerances. `proof` is the frame (small,
     of clean licence) that any later install is checked against; `readme` is a text or makes one from the card;
     `measure` is given the folder of the verified model, to be run by the worker, and returns scores for the card;
-    `extra_files` (name to content) go beside it.
+    `extra_files` (name to content) go beside it, painted frames that the draft names among them.
     A half-precision twin that differs too much is left out, and the card says so: GPUs then run the model in float32.
     Raises ModelRefused naming every figure that is out of bounds, DiskError; then `folder` is as it was before.
     """
@@ -96,6 +96,8 @@ def publish(
     workshop = os.path.join(os.path.dirname(folder), f".{os.path.basename(folder)}.{os.getpid()}.tmp")
     os.makedirs(workshop, exist_ok=True)
     try:
+        for name, content in (extra_files or {}).items():
+            atomic.write_bytes(os.path.join(workshop, name), content)
         card = _without_bad_twin(_build(module, draft, workshop, half), workshop)
         checks = verify(module, workshop)
         scores = tuple(measure(workshop)) if measure is not None else draft.scores
@@ -104,8 +106,6 @@ def publish(
         _prove(workshop, proof, proof_matte)
         text = readme if isinstance(readme, str) else readme(card)
         atomic.write_bytes(os.path.join(workshop, README), text.encode("utf-8"))
-        for name, content in (extra_files or {}).items():
-            atomic.write_bytes(os.path.join(workshop, name), content)
         _move(workshop, folder)
     except OSError as error:
         raise atomic.disk_error(folder, error) from error

@@ -10,7 +10,7 @@ import os
 import numpy as np
 
 from bipack import card as cards
-from bipack.card import ModelCard
+from bipack.card import ModelCard, Painted
 from bipack.catalog import Located
 from bipack.errors import BipackError
 from bipack.imaging import color, image_io
@@ -103,6 +103,8 @@ def _file(located: Located) -> tuple[GraphFacts | None, list[Check]]:
     found = []
     if card is not None and card.fp16_file:
         found += _twin(located, card)
+    if card is not None and card.painted is not None:
+        found += _painted(located, card.painted)
     try:
         file = model_file.read(located.path, located.name, card.sha256 if card is not None else "")
         facts = analyse(file.proto)
@@ -120,6 +122,18 @@ def _twin(located: Located, card: ModelCard) -> list[Check]:
     except BipackError as error:
         return [Check(WRONG, "fp16 file", str(error))]
     return [Check(OK, "fp16 file", "as its card says.")]
+
+
+def _painted(located: Located, painted: Painted) -> list[Check]:
+    wrong = []
+    for file in painted.files:
+        path = os.path.join(located.folder, file.file)
+        try:
+            if cards.file_sha256(path) != file.sha256:
+                wrong.append(Check(WRONG, "painted frame", f"{path} is not the file of the card."))
+        except BipackError as error:
+            wrong.append(Check(WRONG, "painted frame", str(error)))
+    return wrong or [Check(OK, "painted frames", f"{len(painted.files)}, as the card says.")]
 
 
 def _tiling(card: ModelCard, facts: GraphFacts) -> list[Check]:

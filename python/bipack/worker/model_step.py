@@ -19,6 +19,7 @@ from bipack.imaging import color, neighbours, nonfinite, resample
 from bipack.imaging.frame import Frame, Part, Pixels
 from bipack.imaging.plate import Plate, take, take_matte, take_or_grey
 from bipack.worker import enlarge, enlarge_alpha, matte_window, tiled
+from bipack.worker.painted_memory import PaintedMemory
 from bipack.worker.session import Session, open_session
 from bipack.worker.step import StepControl, StepInput
 
@@ -44,7 +45,10 @@ class ModelStep:
         self._session: Session = open_session(located, device, require_gpu)
         self.card = self._session.card
         self.name = self.card.name
+        self._painted = PaintedMemory(located) if self.card.painted is not None else None
         self.identity = f"{self._session.sha256} {self._session.precision}"
+        if self._painted is not None:
+            self.identity += f" {self._painted.identity}"
         self.frame_offsets = self.card.frame_offsets
         self.knobs: Sequence[Knob] = _knobs(self.card)
         self.notices: Sequence[str] = self._take_notices()
@@ -82,7 +86,10 @@ class ModelStep:
             whole = matte_window.window(picture.matte, geometry)
             for window in matte_window.around(whole, height, width):
                 target.store(window, picture.clean[window].copy())
-        for region, piece in self._pieces(picture, whole, given.tile, control):
+        pieces = self._pieces(picture, whole, given.tile, control)
+        if self._painted is not None:
+            pieces = self._painted.looked_up(picture.seen, pieces, given.knobs)
+        for region, piece in pieces:
             window = region.rows, region.columns
             block = picture.linear(window, piece, scale)
             bad += int(np.count_nonzero(~np.isfinite(block)))
@@ -181,6 +188,11 @@ class Picture:
         """(rows, columns, channels) as (channels, rows, columns); a grey plate is shown in every channel."""
         planes = pixels.transpose(2, 0, 1)
         return np.repeat(planes, channels, axis=0) if self._grey else planes
+
+    @property
+    def seen(self) -> Pixels:
+        """The plate as the model sees it, (channels, rows, columns)."""
+        return self._seen[0]
 
     def feeds(self, rows: slice, columns: slice) -> dict[str, Pixels]:
         """Every input of the graph for these plate pixels; pictures are (1, channels, rows, columns)."""

@@ -231,7 +231,8 @@ def losses(weights: paintfix.Loss, fixed: Tensor, logit: Tensor, after: Tensor, 
     total = weight.sum() * 3.0
     absolute = (error.abs() * weight).sum() / total
     squared = (error.square() * weight).sum() / total
-    return weights.absolute * absolute + weights.squared * squared, weights.matte * _crossed(logit, matte, weights.focus)
+    change = weights.absolute * absolute + weights.squared * squared
+    return change, weights.matte * _crossed(logit, matte, weights.focus)
 
 
 def _crossed(logit: Tensor, matte: Tensor, focus: float) -> Tensor:

@@ -75,7 +75,7 @@ def finished(run: paintfix_run.Run) -> tuple[PaintFixNet, str]:
     mender = InpaintNet()
     weights, label = init_weights.for_net(synthetic.mender, mender)
     mender.load_state_dict(weights)
-    return MarkerNet(net, mender, synthetic.surer).eval(), label
+    return MarkerNet(net, mender, synthetic.surer, synthetic.sure, synthetic.tighter).eval(), label
 
 
 def publish(

@@ -70,6 +70,12 @@ class Synthetic:
     surer: float = field(default=0.0, metadata=recipe.VOLATILE)
     """Taken off the matte's logit in the published model: the larger, the fewer false finds, and the fewer finds."""
 
+    sure: float = field(default=-20.0, metadata=recipe.VOLATILE)
+    """What the logit has to reach after that in one pixel of a mark; below, the mark fades back in."""
+
+    tighter: int = field(default=0, metadata=recipe.VOLATILE)
+    """Pixels by which what is repaired is smaller, on every side, than the matte that was learned."""
+
 
 class MarkerPool:
     """Crops with markers drawn over them; a `dataset.Crops`."""

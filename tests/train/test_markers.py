@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from bipack.errors import UsageError
 from bipack.imaging import color
 from bipack_train import init_weights, marker_drawing, marker_model, markers
 from bipack_train.marker_drawing import mark
@@ -147,6 +148,13 @@ def test_a_tighter_model_leaves_the_rim_of_a_find_alone_but_not_the_border_of_th
     logit[..., 20:34, 0:17] = 4.0
     open_at = decided(logit, 2.0, 2) > 0
     assert open_at[..., 22:32, 0:15].all() and int(open_at.sum()) == 10 * 15
+
+
+def test_a_share_of_the_start_is_kept_and_the_start_must_be_named() -> None:
+    learned, start = ({"a": torch.full((2,), value)} for value in (4.0, 0.0))
+    assert torch.equal(marker_model._between(learned, start, 0.25)["a"], torch.full((2,), 3.0))
+    with pytest.raises(UsageError, match="--init"):
+        marker_model._between(learned, None, 0.25)
 
 
 def test_runs_start_from_a_model_that_only_finds() -> None:

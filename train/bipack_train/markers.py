@@ -67,6 +67,9 @@ class Synthetic:
     mender: str = field(default="", metadata=recipe.VOLATILE)
     """Inpaint model (catalogue name, folder or file) that fills what was found; empty = the run's own repair."""
 
+    kept: float = field(default=0.0, metadata=recipe.VOLATILE)
+    """Share of the weights that the run began from in those of the published finder; the rest is what it learned."""
+
     surer: float = field(default=0.0, metadata=recipe.VOLATILE)
     """Taken off the matte's logit in the published model: the larger, the fewer false finds, and the fewer finds."""
 

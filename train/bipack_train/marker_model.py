@@ -88,7 +88,7 @@ def finished(run: paintfix_run.Run, start: dict[str, Tensor] | None = None) -> t
 def _between(learned: dict[str, Tensor], start: dict[str, Tensor] | None, kept: float) -> dict[str, Tensor]:
     """A point between two states of one network: better on new material than either (Wortsman et al., 2022)."""
     if start is None:
-        raise UsageError(f"The recipe keeps {kept:g} of the weights that the run began from. Name them with --init, as then.")
+        raise UsageError(f"The recipe keeps {kept:g} of the weights that the run began from. Name those with --init.")
     return {name: torch.lerp(value, start[name].to(value), kept) for name, value in learned.items()}
 
 

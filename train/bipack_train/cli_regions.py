@@ -120,7 +120,8 @@ def _train_one(args: argparse.Namespace, settings: RegionsRecipe, region: str, o
     if not shown:
         raise UsageError("All pairs are held out; at least one must be learned from.")
     weights, base = None, ""
-    if settings.init and not args.resume:
+    started = os.path.isfile(os.path.join(folder, "run", loop.CHECKPOINT))
+    if settings.init and not (args.resume and started):
         weights, base = init.load(settings.init, settings.size, settings.codes)
         log.info("%s: starting from %s", region, base.split("@")[0])
     log.info("%s: %d pairs, %d watched", region, len(shown), len(watched))

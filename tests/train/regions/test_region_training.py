@@ -215,7 +215,18 @@ minutes = 0.0
     assert cli.main(["recipe", str(path), "--out", str(tmp_path / "out"), "--device", "cpu"]) == 0
     for region in ("cheek_l", "mouth"):
         card = cards.load(str(tmp_path / "out" / f"actor_{region}" / f"actor_{region}"))
-        assert card.kind == "region" and card.knobs[0].name == "age"
+        assert card.kind == "region" and card.knobs[0].name == "age" and "fine lines last" in card.knobs[0].tooltip
+    # A run that shall go on where there is none yet starts from the model that it is given all the same.
+    start = ["--init", str(tmp_path / "out/actor_mouth/actor_mouth"), "--region", "mouth", "--resume"]
+    again = ["regions", "--recipe", str(path), *start, "--out", str(tmp_path / "again"), "--device", "cpu"]
+    assert cli.main(again) == 0
+    assert cards.load(str(tmp_path / "again/actor_mouth/actor_mouth")).training.base_model.startswith("actor_mouth@")
+
+
+def test_the_slider_is_told_as_the_pairs_taught_it(found: list) -> None:
+    stops = [dataclasses.replace(found[0], amount=0.5), found[1]]
+    assert "fine lines last" in publish.age_knob(found).tooltip
+    assert "what came last goes first" in publish.age_knob(stops).tooltip
 
 
 def test_recipes_that_make_no_sense_are_refused() -> None:

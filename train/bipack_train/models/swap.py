@@ -8,6 +8,7 @@ other face under the first one's performance. The code is a small grid, so that 
 
 from __future__ import annotations
 
+import copy
 from typing import cast
 
 import torch
@@ -36,7 +37,9 @@ class Swap(nn.Module):
             for fine, coarse in zip(widths, (*widths[1:], widths[-1]), strict=True)
         )
         self.inner = nn.Sequential(Block(widths[-1]), Block(widths[-1]), nn.Conv2d(widths[-1], grid, 1))
-        self.decoders = nn.ModuleList(_Decoder(widths, grid) for _ in range(FACES))
+        # Alike at first, so that they differ by what the faces differ in and not by how each began.
+        first = _Decoder(widths, grid)
+        self.decoders = nn.ModuleList([first, *(copy.deepcopy(first) for _ in range(FACES - 1))])
 
     def encode(self, region: Tensor) -> Tensor:
         """(N, grid, side/16, side/16): what both faces have in common."""

@@ -21,16 +21,10 @@ from bipack_train.publish_pairs import NOISE
 from bipack_train.regions import axes, loop
 from bipack_train.regions.material import RegionPair
 
-AGE = Knob(
-    "age",
-    "float",
-    1.0,
-    "Age",
-    0.0,
-    1.0,
-    tooltip="0 is the plate, 1 what the pairs show. In between form moves first and fine lines last.",
-    input="z",
-)
+BANDS_IN_TURN = "0 is the plate, 1 what the pairs show. In between form moves first and fine lines last."
+AS_FACES_AGE = "0 is the plate, 1 all years taken off. In between what came last goes first: faint lines, small spots."
+"""What the age slider does where all pairs show the whole way, and where they show stops on it."""
+
 _PROOF = 96
 _MEASURED = 6
 
@@ -109,13 +103,19 @@ def draft_card(
         outputs=(Port("result", 3, range=covered),),
         gizmo="BipackModel",
         geometry=Geometry(tile=512),
-        knobs=(AGE, *sliders, *((NOISE,) if grainy else ())),
+        knobs=(age_knob(pairs), *sliders, *((NOISE,) if grainy else ())),
         training=training,
         limits=settings.limits
         or ("Made for one face, from the frames it was trained on; on another it may go wrong.",),
         author=publish_superres.AUTHOR if shipped else "",
         licence="Apache-2.0" if shipped else "as the shot",
     )
+
+
+def age_knob(pairs: Sequence[RegionPair]) -> Knob:
+    """The slider, told as the pairs taught it."""
+    told = AS_FACES_AGE if any(0 < one.amount < 1 for one in pairs) else BANDS_IN_TURN
+    return Knob("age", "float", 1.0, "Age", 0.0, 1.0, tooltip=told, input="z")
 
 
 def _scores(model: loop.Coded, watched: Sequence[RegionPair]) -> tuple[Score, ...]:

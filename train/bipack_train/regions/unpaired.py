@@ -2,9 +2,10 @@
 
 1. `learn`: one encoder, a decoder for each face (models.swap), on squares around the region, all errors weighted by its
    matte. Each face is brought to the mean and spread of today's one first, so that light is not taken for age.
-2. `younger`: today's frames through the other decoder give the younger region under today's performance. Broad and
-   middle bands are taken from there; the finest are the plate's own, scaled to the younger face's energy, because a
-   decoder knows no pores.
+2. `younger`: today's frames through the other decoder give the younger region under today's performance. Only the
+   middle bands are taken from there. The finest are the plate's own, scaled to the younger face's energy, because a
+   decoder knows no pores; color and light are the plate's own too, because no two clips have the same light and a
+   decoder takes it for age.
 3. These pictures and today's are pairs, from which `regions.loop` distils the model that is published: a small change
    of the plate at full resolution, turned by the age slider.
 """
@@ -42,6 +43,9 @@ log = logging.getLogger(__name__)
 CHECKPOINT = "swap" + checkpoint.SUFFIX
 FINE_SIGMA = 1.5
 """Detail finer than this (pixels of the crop) stays the plate's own, scaled."""
+
+BROAD = 0.06
+"""What is broader than this part of the square is color and light, and stays the plate's own."""
 
 MARGIN = 0.15
 """Room around the region's bounding square, as a part of it."""
@@ -273,7 +277,9 @@ def younger(net: Swap, today: Face, younger_face: Face, side: int) -> list[Regio
     found = []
     for index, (pixels, matte) in enumerate(_both(today)):
         painted = net(first.pixels[index : index + 1], 1) - net(first.pixels[index : index + 1], 0)
-        change = _put(painted[0].permute(1, 2, 0).numpy(), square(matte), matte.shape)
+        place = square(matte)
+        change = _put(painted[0].permute(1, 2, 0).numpy(), place, matte.shape)
+        change -= _broad(change, matte, BROAD * place[2])
         plate = pixels.astype(np.float32)
         fine = plate - cv2.GaussianBlur(plate, (0, 0), FINE_SIGMA)
         after = plate + matte[..., None] * (cv2.GaussianBlur(change, (0, 0), FINE_SIGMA) + (kept - 1.0) * fine)
@@ -295,6 +301,12 @@ def _put(piece: Pixels, place: tuple[int, int, int], shape: tuple[int, ...]) -> 
     columns = slice(max(0, left), min(shape[1], left + size))
     result[rows, columns] = wide[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
     return result
+
+
+def _broad(change: Pixels, matte: Pixels, sigma: float) -> Pixels:
+    """What is broader than `sigma` pixels in a change, looked at inside the matte alone."""
+    weight = cv2.GaussianBlur(matte, (0, 0), sigma)[..., None]
+    return np.asarray(cv2.GaussianBlur(change * matte[..., None], (0, 0), sigma) / (weight + 1e-3), np.float32)
 
 
 def _fine_energy(face: Face) -> float:

@@ -46,7 +46,7 @@ def main() -> int:
     settings = superres_recipe.load_recipe(args.recipe or RECIPE.format(located.card.name))
     if settings.scale > 1:
         print_photos(args.model, args.data, settings, args.look)
-    if args.files or settings.wear.crops:
+    if args.files or (settings.wear.crops and not settings.data.footage):
         print_files(args.model, args.data, settings)
     if settings.data.footage:
         print_footage(args.model, args.data, settings)

@@ -48,6 +48,13 @@ def test_another_shot_says_nothing() -> None:
     assert neighbours.onto(current, picture(6)) is current
 
 
+def test_another_shot_of_like_light_and_dark_says_nothing_either() -> None:
+    """What a thumbnail takes for motion: the same large shapes, filled with other things."""
+    broad = cv2.GaussianBlur(picture(11), (0, 0), 12)
+    one, two = (broad + 0.5 * (picture(seed) - 0.5) for seed in (12, 13))
+    assert neighbours.onto(one, two) is one
+
+
 def test_a_held_frame_is_the_current_one_bit_for_bit() -> None:
     current = picture(7)
     assert np.array_equal(neighbours.onto(current, current.copy()), current)

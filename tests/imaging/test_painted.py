@@ -127,6 +127,21 @@ def test_large_plates_are_measured_at_a_smaller_size(monkeypatch: pytest.MonkeyP
     )
 
 
+def test_the_middle_of_a_large_mark_is_left_to_the_net() -> None:
+    _, truth, _, frames = scene()
+    marks = np.zeros(SIZE, np.uint8)
+    cv2.circle(marks, (160, 140), 60, 1, -1)
+    plate = np.where(marks[..., None] > 0, np.float32(0.05), truth)
+    found = look_up(plate, marks > 0, frames)
+    assert found is not None
+    rows, columns = found.window
+    depth = cv2.distanceTransform(marks, cv2.DIST_L2, 3)[rows, columns]
+    assert found.error[depth > 40].min() > 5e-3
+    assert np.median(found.error[(depth > 0) & (depth < 8)]) < 1e-3
+    # Motion and light are continued all the same.
+    assert error(found.picture, truth[rows, columns], depth > 40) < 0.5 * float(truth[marks > 0].var(axis=0).mean())
+
+
 def test_small_plates_and_clean_ones_are_not_looked_up() -> None:
     plate, _, marks, frames = scene()
     assert look_up(plate[:200], marks[:200], frames) is None

@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 import torch
 
+from bipack.errors import UsageError
 from bipack.imaging import color
 from bipack_train import init_weights, marker_drawing, marker_model, markers
 from bipack_train.marker_drawing import mark
-from bipack_train.marker_shapes import HELD_OUT_SHAPES, SHAPES
+from bipack_train.marker_shapes import FURTHER_SHAPES, HELD_OUT_SHAPES, SHAPES
 from bipack_train.markers import MarkerPool
 from bipack_train.models.inpaint import InpaintNet
-from bipack_train.models.marker import MarkerNet
-from bipack_train.models.paintfix import PaintFix, PaintFixNet
+from bipack_train.models.marker import MarkerNet, decided
+from bipack_train.models.paintfix import PaintFix, PaintFixNet, gate
 
 
 def wall(side: int = 128) -> np.ndarray:
@@ -21,7 +22,7 @@ def wall(side: int = 128) -> np.ndarray:
 
 
 def test_looks_of_the_test_are_never_trained_on() -> None:
-    assert not set(SHAPES) & set(HELD_OUT_SHAPES)
+    assert not {*SHAPES, *FURTHER_SHAPES} & set(HELD_OUT_SHAPES)
     rng = np.random.default_rng(1)
     for kind, away in marker_drawing._HELD_OUT_INKS.items():
         for _ in range(200):
@@ -67,6 +68,18 @@ def test_a_tenth_and_more_of_all_crops_has_no_mark() -> None:
     )
 
 
+def test_crops_are_turned_and_recolored_but_no_color_is_made_up() -> None:
+    plate = np.zeros((4, 4, 3), np.float32)
+    plate[:2], plate[2:] = (0.1, 0.2, 0.6), (0.5, 0.7, 0.9)
+    crops = [markers._varied(plate, np.random.default_rng(seed)) for seed in range(60)]
+    assert any((crop[0] != crop[3]).all() for crop in crops) and any((crop[:, 0] != crop[:, 3]).all() for crop in crops)
+    assert any((crop[..., 0] > crop[..., 2]).all() for crop in crops)
+    gray = [crop for crop in crops if (crop[..., 0] == crop[..., 1]).all()]
+    assert 1 <= len(gray) <= 15
+    means = np.sort(plate.mean(axis=-1).ravel())
+    assert all(np.allclose(np.sort(crop.mean(axis=-1).ravel()), means, atol=1e-6) for crop in crops)
+
+
 def test_a_screen_is_green_or_blue_all_over() -> None:
     for seed in range(6):
         shade = markers.screen(64, np.random.default_rng(seed))
@@ -93,9 +106,9 @@ def test_recall_counts_marks_that_lost_three_quarters_of_their_energy() -> None:
 # The model ------------------------------------------------------------------------------------------------------------
 
 
-def marker_net(surer: float = 0.0) -> MarkerNet:
+def marker_net() -> MarkerNet:
     torch.manual_seed(3)
-    return MarkerNet(PaintFixNet("small"), InpaintNet((8, 8, 8, 8, 8)), surer).eval()
+    return MarkerNet(PaintFixNet("small"), InpaintNet((8, 8, 8, 8, 8))).eval()
 
 
 def test_a_fill_does_not_know_what_it_replaces() -> None:
@@ -110,9 +123,38 @@ def test_a_fill_does_not_know_what_it_replaces() -> None:
 
 
 def test_a_surer_model_finds_less() -> None:
-    plate = torch.rand(1, 3, 64, 64)
+    finder, plate = PaintFixNet("small"), torch.rand(1, 3, 64, 64)
     with torch.no_grad():
-        assert torch.allclose(marker_net(2.0)(plate)[1], marker_net()(plate)[1] - 2.0, atol=1e-5)
+        finder.matte.bias.fill_(1.0)
+        nets = [MarkerNet(finder, InpaintNet((8, 8, 8, 8, 8)), surer).eval() for surer in (0.0, 2.0, 9.0)]
+        plain, surer, never = (net(plate)[1] for net in nets)
+    assert torch.allclose(surer, plain - 2.0, atol=1e-5) and not gate(never).any()
+
+
+def test_a_weak_rim_stays_where_the_mark_is_sure_and_weak_spots_fade() -> None:
+    logit = torch.full((1, 1, 96, 96), -6.0)
+    logit[..., 30:38, 20:68] = -0.5  # as long as marks get
+    logit[..., 34, 22] = 3.0
+    logit[..., 70:80, 70:80] = 1.7
+    left = decided(logit, 2.0, 0)
+    assert torch.equal(left[..., 30:38, 20:68], logit[..., 30:38, 20:68])
+    assert 0 < float(gate(left)[..., 75, 75]) < float(gate(logit)[..., 75, 75])
+    assert not gate(decided(logit, 3.0, 0))[..., 66:, :].any()
+    assert torch.equal(decided(logit, 1.5, 0)[..., 70:80, 70:80], logit[..., 70:80, 70:80])
+
+
+def test_a_tighter_model_leaves_the_rim_of_a_find_alone_but_not_the_border_of_the_frame() -> None:
+    logit = torch.full((1, 1, 64, 64), -6.0)
+    logit[..., 20:34, 0:17] = 4.0
+    open_at = decided(logit, 2.0, 2) > 0
+    assert open_at[..., 22:32, 0:15].all() and int(open_at.sum()) == 10 * 15
+
+
+def test_a_share_of_the_start_is_kept_and_the_start_must_be_named() -> None:
+    learned, start = ({"a": torch.full((2,), value)} for value in (4.0, 0.0))
+    assert torch.equal(marker_model._between(learned, start, 0.25)["a"], torch.full((2,), 3.0))
+    with pytest.raises(UsageError, match="--init"):
+        marker_model._between(learned, None, 0.25)
 
 
 def test_runs_start_from_a_model_that_only_finds() -> None:

@@ -202,3 +202,14 @@ def test_an_early_stop_goes_on_to_the_falling_rate() -> None:
     assert progress.finish_to == pytest.approx(0.35)
     progress.step = 350
     assert progress.over(settings.schedule)
+
+
+def test_focus_leaves_the_say_to_what_is_wrong() -> None:
+    matte = torch.zeros(1, 1, 2, 2)
+    logit = torch.tensor([[[[-6.0, -6.0], [-6.0, 2.0]]]], requires_grad=True)
+    shares = []
+    for focus in (0.0, 1.0):
+        _, loss = paintfix_loop.losses(paintfix.Loss(focus=focus), matte, logit, matte, matte)
+        (slope,) = torch.autograd.grad(loss, logit)
+        shares.append(float(slope[0, 0, 1, 1] / slope.sum()))
+    assert 0.99 < shares[0] < 0.995 < 0.9999 < shares[1]

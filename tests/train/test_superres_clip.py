@@ -158,6 +158,28 @@ def test_a_model_of_three_frames_is_trained_and_published(photos: str, tmp_path:
     assert model_check.passes(model_check.check(catalog.locate(str(out / "tiny_x2"))))
 
 
+def test_what_a_model_of_one_frame_knows_is_kept_and_only_the_weighing_learned(photos: str, tmp_path: Path) -> None:
+    path = Path(clip_recipe(tmp_path / "r.toml"))
+    text = path.read_text().replace("width = 8", "width = 16").replace("depth = 3", "depth = 8\nbranched = false")
+    path.write_text(text.replace("scale = 2", 'scale = 2\ninit = "superres_x2_fast"\nkeep = true', 1))
+    settings = superres_recipe.load_recipe(str(path))
+    run = superres.start_run(settings, torch.device("cpu"))
+    superres.start_from(run, settings.init)
+    before = {name: value.clone() for name, value in run.net.state_dict().items()}
+    trained = superres.train(settings, photos, str(tmp_path / "run"), device="cpu")
+    after = trained.net.state_dict()
+    assert all(torch.equal(before[name], after[name]) for name in before if name.startswith("body."))
+    assert not all(torch.equal(value, after[name]) for name, value in before.items() if name.startswith("weigh."))
+    assert superres.averaged_from(str(tmp_path / "run" / superres.CHECKPOINT), settings).frames == 3
+
+
+def test_keep_without_something_to_keep_is_refused(tmp_path: Path) -> None:
+    path = Path(clip_recipe(tmp_path / "r.toml"))
+    path.write_text(path.read_text().replace("scale = 2", "scale = 2\nkeep = true", 1))
+    with pytest.raises(UsageError, match="keep"):
+        superres_recipe.load_recipe(str(path))
+
+
 @pytest.mark.parametrize("scale", [1, 2])
 def test_a_model_for_worn_pictures_has_a_figure_for_each_kind_of_file(photos: str, tmp_path: Path, scale: int) -> None:
     pytest.importorskip("av", reason="film encodes need PyAV (extra train)")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,9 @@ import torch
 
 from bipack import catalog
 from bipack.errors import UsageError
+from bipack.imaging.image_io import read_frame
+from bipack.worker import proof
+from bipack.worker.model_step import ModelStep
 from bipack_train import adversary, cli, superres, superres_data, superres_gan, superres_loss, superres_recipe
 from bipack_train.models.plain import PlainNet, repeat_pixels
 from bipack_train.paintfix import Adversary
@@ -105,6 +109,10 @@ def test_a_model_that_adds_detail_is_published_with_its_knob(photos: str, tmp_pa
     assert [port.role for port in card.inputs] == ["plate", "noise", "amount"]
     assert [knob.name for knob in card.knobs] == ["detail"]
     assert card.geometry.tiling == "exact"
+    with closing(ModelStep(catalog.locate(str(out / "tiny_x2")), "cpu")) as step:
+        shown = read_frame(str(out / "tiny_x2" / proof.RESULT))
+        again = proof.replay(step, str(out / "tiny_x2"))
+        assert proof.largest_difference(step, again, shown) <= 1e-4 + proof.rounding_of(shown)
     by_amount = [score for score in card.scores if score.set.endswith(("detail 0", "detail 0.5", "detail 1"))]
     assert [score.metric for score in by_amount] == ["PSNR-Y", "texture", "consistency"] * 3
     assert all(score.value > 0 and score.baseline == "bicubic" for score in by_amount)

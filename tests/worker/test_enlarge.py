@@ -194,6 +194,14 @@ def test_a_guided_alpha_is_nearer_to_the_truth_than_a_resized_one(double: str) -
     assert made.parts[0].channels["A"].min() >= 0 and made.parts[0].channels["A"].max() <= 1
 
 
+def test_alpha_stays_as_it_is_at_the_plates_own_size(tmp_path: Path) -> None:
+    model = install(tmp_path / "one", 1, graphs.plain_sr(scale=1, layers=3, channels=4, seed=2))
+    source = picture({**dict.fromkeys("RGB", np.random.default_rng(4).random((48, 48), np.float32)), "A": disc(48)})
+    part = enlarge(model, source)[0].parts[0]
+    assert not np.array_equal(part.channels["R"], source.parts[0].channels["R"])
+    assert np.array_equal(part.channels["A"], source.parts[0].channels["A"])
+
+
 def test_brightness_that_has_nothing_to_do_with_alpha_is_not_followed(double: str) -> None:
     random = np.random.default_rng(3).random((48, 48), dtype=np.float32)
     truth = disc(96)

@@ -47,14 +47,27 @@ def test_repairs_come_from_the_painted_frame_and_the_rest_keeps_its_bits(tmp_pat
     cv2.line(marks, (120, 30), (150, 230), 1, 13)
     plate = np.where(marks > 0, np.float32(0.02), truth)
     net = np.where(marks > 0, truth[:, marks > 0].mean(axis=1)[:, None, None], plate).astype(np.float32)
+    heard: list[str] = []
     memory = PaintedMemory(located)
-    ((region, result),) = memory.looked_up(plate, iter(pieces(net)), {})
+    ((region, result),) = memory.looked_up(plate, iter(pieces(net)), {}, heard.append)
     assert (region.rows, region.columns) == (slice(0, HEIGHT), slice(0, WIDTH))
     assert (result.view(np.uint32) == plate.view(np.uint32))[:, marks == 0].all()
     errors = [float(np.square(picture - truth)[:, marks > 0].mean()) for picture in (result, net)]
     assert errors[0] < 0.25 * errors[1]
-    unchanged = list(memory.looked_up(plate, iter(pieces(net)), {"painted": 0.0}))
+    unchanged = list(memory.looked_up(plate, iter(pieces(net)), {"painted": 0.0}, heard.append))
     assert [piece.shape for _, piece in unchanged] == [piece.shape for _, piece in pieces(net)]
+    assert not heard
+
+
+def test_a_plate_that_no_painted_frame_fits_keeps_the_nets_repair_and_says_so(tmp_path: Path) -> None:
+    located, truth = model(tmp_path)
+    plate = np.full_like(truth, 0.4)
+    net = plate.copy()
+    net[:, 100:120, 100:120] = 0.5
+    heard: list[str] = []
+    ((_, result),) = PaintedMemory(located).looked_up(plate, iter(pieces(net)), {}, heard.append)
+    assert (result == net).all()
+    assert heard == ["None of the painted frames can be laid over this one; its repairs are the network's own."]
 
 
 def test_a_frame_that_is_not_the_cards_is_refused(tmp_path: Path) -> None:
@@ -63,7 +76,7 @@ def test_a_frame_that_is_not_the_cards_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "painted_1001.exr"
     path.write_bytes(path.read_bytes()[:-1] + b"?")
     with pytest.raises(ModelRefused, match="not the file of its card"):
-        list(memory.looked_up(truth, iter(pieces(truth + np.float32(0.1))), {}))
+        list(memory.looked_up(truth, iter(pieces(truth + np.float32(0.1))), {}, print))
     path.unlink()
     with pytest.raises(ModelRefused, match="not there"):
         PaintedMemory(located)

@@ -148,7 +148,8 @@ def run_markers(args: argparse.Namespace, settings: paintfix.PairsRecipe) -> int
     first = processes.join()
     material = marker_model.material(settings, args.data)
     shown = marker_model.watched_pairs(settings, args.data)
-    weights, base = _start(args, settings)
+    # A resumed run needs its start too: a share of it may be part of what is published.
+    weights, base = _start(argparse.Namespace(resume=False, publish_only=False), settings)
     panel = Panel(settings, shown[:8], [], out, quiet=not first, tensorboard=args.tensorboard)
     with panel:
         done = paintfix_loop.train_on(
@@ -165,9 +166,10 @@ def run_markers(args: argparse.Namespace, settings: paintfix.PairsRecipe) -> int
         log.info("stopped at step %d; go on with --resume", done.progress.step)
         return 128 + panel.signal
     if first:
-        grain = measure(results.repairs(marker_model.finished(done)[0], shown)) if settings.noise else None
+        made = marker_model.finished(done, weights if done.base_model == base else None)
+        grain = measure(results.repairs(made[0], shown)) if settings.noise else None
         folder = os.path.join(out, settings.name)
-        card = marker_model.publish(done, args.data, folder, grain, shown, args.recipe)
+        card = marker_model.publish(done, made, args.data, folder, grain, shown, args.recipe)
         panel.say(done, "done", model=folder)
         for score in card.scores:
             log.info("%s: %g (%s %s)", score.metric, score.value, score.baseline, score.baseline_value)

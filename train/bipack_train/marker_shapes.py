@@ -24,6 +24,9 @@ SHAPES = (
     "bar",
     "target",
 )
+FURTHER_SHAPES = ("sector", "gear", "split", "frame", "chevron", "spokes", "dice", "notch")
+"""More looks, for training alone: the ways in which marks are cut, split and pierced. None is a held-out one."""
+
 HELD_OUT_SHAPES = ("bullseye", "diamond", "star", "half")
 """Looks that only the held-out frames show."""
 
@@ -152,6 +155,66 @@ def _half(fill, coverage, tone, rng) -> None:  # type: ignore[no-untyped-def]
     fill(tone, _box(-1.2, -1.2, 1.2, 0))
 
 
+def _wedge(turn: float, width: float, reach: float = 1.0) -> list[tuple[float, float]]:
+    """A part of a disc that opens by `width` radians to each side of `turn`."""
+    angles = turn + np.linspace(-width, width, 12)
+    return [(0.0, 0.0), *zip(reach * np.cos(angles), reach * np.sin(angles), strict=True)]
+
+
+def _sector(fill, coverage, tone, rng) -> None:  # type: ignore[no-untyped-def]
+    fill(coverage, _round(1.0, rng, 0.02))
+    fill(tone, _wedge(0.0, rng.uniform(0.4, 1.2), 1.3))
+
+
+def _gear(fill, coverage, tone, rng) -> None:  # type: ignore[no-untyped-def]
+    teeth = int(rng.integers(7, 12))
+    angles = np.arange(4 * teeth) * np.pi / (2 * teeth)
+    reach = np.where(np.arange(4 * teeth) % 4 < 2, 1.0, rng.uniform(0.6, 0.8))
+    fill(coverage, list(zip(reach * np.cos(angles), reach * np.sin(angles), strict=True)))
+
+
+def _split(fill, coverage, tone, rng) -> None:  # type: ignore[no-untyped-def]
+    (_box_of if rng.random() < 0.5 else _triangle)(fill, coverage, tone, rng)
+    at = rng.uniform(-0.4, 0.4)
+    fill(tone, [(-1.5, -1.5), (1.5, -1.5), (1.5, at + 0.5), (-1.5, at - 0.5)])
+
+
+def _box_of(fill, coverage, tone, rng) -> None:  # type: ignore[no-untyped-def]
+    tall = rng.uniform(0.6, 0.9)
+    fill(coverage, _box(-0.9, -tall, 0.9, tall))
+
+
+def _frame(fill, coverage, tone, rng) -> None:  # type: ignore[no-untyped-def]
+    inner = rng.uniform(0.4, 0.65)
+    fill(coverage, _box(-0.9, -0.9, 0.9, 0.9))
+    open_inside = rng.random() < 0.5
+    fill(coverage if open_inside else tone, _box(-inner, -inner, inner, inner), 0.0 if open_inside else 1.0)
+
+
+def _chevron(fill, coverage, tone, rng) -> None:  # type: ignore[no-untyped-def]
+    thick = rng.uniform(0.35, 0.7)
+    fill(coverage, [(-1, 0.6), (0, -0.6), (1, 0.6), (1, 0.6 + thick), (0, -0.6 + thick), (-1, 0.6 + thick)])
+
+
+def _spokes(fill, coverage, tone, rng) -> None:  # type: ignore[no-untyped-def]
+    count, width = int(rng.choice([3, 5, 6])), rng.uniform(0.12, 0.25)
+    for turn in np.arange(count) * 2 * np.pi / count:
+        fill(coverage, _wedge(turn, width, 1.1))
+
+
+def _dice(fill, coverage, tone, rng) -> None:  # type: ignore[no-untyped-def]
+    fill(coverage, _box(-0.9, -0.9, 0.9, 0.9))
+    for x in (-0.45, 0.45):
+        for y in (-0.45, 0.45):
+            fill(tone, [(x + 0.25 * a, y + 0.25 * b) for a, b in _round(1.0, rng, 0.0)])
+
+
+def _notch(fill, coverage, tone, rng) -> None:  # type: ignore[no-untyped-def]
+    (_box_of if rng.random() < 0.5 else _polygon)(fill, coverage, tone, rng)
+    width = rng.uniform(0.15, 0.4)
+    fill(coverage, _box(-width, rng.uniform(-0.5, 0.1), width, 1.5), 0.0)
+
+
 _DRAWN = {
     "dot": _dot,
     "cross": _cross,
@@ -170,4 +233,12 @@ _DRAWN = {
     "diamond": _diamond,
     "star": _star,
     "half": _half,
+    "sector": _sector,
+    "gear": _gear,
+    "split": _split,
+    "frame": _frame,
+    "chevron": _chevron,
+    "spokes": _spokes,
+    "dice": _dice,
+    "notch": _notch,
 }

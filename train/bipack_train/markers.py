@@ -20,16 +20,25 @@ from bipack.imaging.frame import Pixels
 from bipack_train import pictures, recipe
 from bipack_train.dataset import Batch, tensor
 from bipack_train.marker_drawing import Marked, mark
-from bipack_train.marker_shapes import HELD_OUT_SHAPES, SHAPES
+from bipack_train.marker_shapes import FURTHER_SHAPES, HELD_OUT_SHAPES, SHAPES
 
 CLEAN_SHARE = 0.15
 """Share of crops without any marker."""
+
+TRAINED = 10.0
+"""As `marker_drawing.STANDS_OUT` for training: whoever learns to see fainter marks sees marks in every busy plate."""
 
 MEASURABLE = 16.0
 """As `marker_drawing.STANDS_OUT` for held-out frames: below it even a perfect fill leaves a quarter of the energy."""
 
 SCREENS = 0.06
 """Share of crops that show nothing but a green or blue screen."""
+
+FARTHEST = 2.5
+"""Plate pixels to one of a training crop, at most: small, busy detail is what is taken for marks."""
+
+AREA = 2700
+"""Pixels of a crop to one more marker, at most."""
 
 FACES = 4
 """How often a portrait is shown against another picture of its size: that is where most markers are."""
@@ -58,8 +67,17 @@ class Synthetic:
     mender: str = field(default="", metadata=recipe.VOLATILE)
     """Inpaint model (catalogue name, folder or file) that fills what was found; empty = the run's own repair."""
 
+    kept: float = field(default=0.0, metadata=recipe.VOLATILE)
+    """Share of the weights that the run began from in those of the published finder; the rest is what it learned."""
+
     surer: float = field(default=0.0, metadata=recipe.VOLATILE)
     """Taken off the matte's logit in the published model: the larger, the fewer false finds, and the fewer finds."""
+
+    sure: float = field(default=-20.0, metadata=recipe.VOLATILE)
+    """What the logit has to reach after that in one pixel of a mark; below, the mark fades back in."""
+
+    tighter: int = field(default=0, metadata=recipe.VOLATILE)
+    """Pixels by which what is repaired is smaller, on every side, than the matte that was learned."""
 
 
 class MarkerPool:
@@ -85,8 +103,22 @@ class MarkerPool:
         if rng.random() < SCREENS:
             clean = screen(self.side, rng)
         else:
-            clean = clean_crop(self.plates[int(rng.choice(len(self.plates), p=self.shares))], self.side, rng)
-        return mark(clean, rng, 0 if rng.random() < CLEAN_SHARE else int(rng.integers(1, 7)), SHAPES)
+            picture = self.plates[int(rng.choice(len(self.plates), p=self.shares))]
+            clean = _varied(clean_crop(picture, self.side, rng, farthest=FARTHEST), rng)
+        count = 0 if rng.random() < CLEAN_SHARE else int(rng.integers(1, 2 + self.side**2 // AREA))
+        return mark(clean, rng, count, (*SHAPES, *FURTHER_SHAPES), stands_out=TRAINED)
+
+
+def _varied(clean: Pixels, rng: np.random.Generator) -> Pixels:
+    """A crop (side, side, 3) that now and then lies on its side, has its colors swapped, or has none."""
+    if rng.random() < 0.3:
+        clean = np.rot90(clean, int(rng.integers(1, 4)))
+    chance = rng.random()
+    if chance < 0.2:
+        clean = clean[..., rng.permutation(3)]
+    elif chance < 0.3:
+        clean = np.repeat(clean.mean(axis=-1, keepdims=True), 3, axis=-1)
+    return np.ascontiguousarray(clean)
 
 
 def read_plates(
@@ -130,11 +162,15 @@ def held_out_frames(settings: Synthetic, data: str, side: int = 384, seed: int =
 
 
 def clean_crop(
-    picture: NDArray[np.uint8] | NDArray[np.float16], side: int, rng: np.random.Generator, closest: float = 0.5
+    picture: NDArray[np.uint8] | NDArray[np.float16],
+    side: int,
+    rng: np.random.Generator,
+    closest: float = 0.5,
+    farthest: float = 1.6,
 ) -> Pixels:
     """A crop of a picture at a random scale, exposure, tint and focus, with grain; encoded (side, side, 3)."""
     height, width = picture.shape[:2]
-    scale = min(float(np.exp(rng.uniform(np.log(closest), np.log(1.6)))), min(height, width) / (side + 2))
+    scale = min(float(np.exp(rng.uniform(np.log(closest), np.log(farthest)))), min(height, width) / (side + 2))
     scale = max(scale, 0.3)
     reach = min(int(np.ceil(side * scale)) + 2, height, width)
     top, left = (int(rng.integers(0, size - reach + 1)) for size in (height, width))

@@ -57,6 +57,9 @@ class Loss:
     matte: float = 3.0
     """Weight of the cross-entropy of the matte."""
 
+    focus: float = 0.0
+    """Power of its error by which each pixel of the matte is weighted on top: what is all but right has no more say."""
+
 
 @dataclass(frozen=True)
 class HoldOut:

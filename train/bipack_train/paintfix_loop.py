@@ -231,8 +231,16 @@ def losses(weights: paintfix.Loss, fixed: Tensor, logit: Tensor, after: Tensor, 
     total = weight.sum() * 3.0
     absolute = (error.abs() * weight).sum() / total
     squared = (error.square() * weight).sum() / total
-    cross_entropy = functional.binary_cross_entropy_with_logits(logit, matte)
-    return weights.absolute * absolute + weights.squared * squared, weights.matte * cross_entropy
+    change = weights.absolute * absolute + weights.squared * squared
+    return change, weights.matte * _crossed(logit, matte, weights.focus)
+
+
+def _crossed(logit: Tensor, matte: Tensor, focus: float) -> Tensor:
+    """Cross-entropy of the matte; with `focus` the pixels count by their error (Lin et al., "Focal loss", 2017)."""
+    if focus == 0:
+        return functional.binary_cross_entropy_with_logits(logit, matte)
+    error = (torch.sigmoid(logit.detach()) - matte).abs() ** focus
+    return (error * functional.binary_cross_entropy_with_logits(logit, matte, reduction="none")).mean()
 
 
 def _keep(run: Run, row: Row) -> None:

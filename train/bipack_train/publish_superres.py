@@ -35,6 +35,7 @@ _MOVING = "H.264 crf 30"
 _NEIGHBOURS = (
     "The neighbour frames are moved onto the current one along their motion, on the whole plate, before tiles are cut; "
     "where one does not show the same (a cut, something uncovered, the ends of the shot) the current frame stands in. "
+    "Three small convolutions weigh the frames at each pixel; the row works on their mean and adds to it. "
 )
 _NOISE_PORTS = (Port("noise", 1, role="noise"), Port("amount", 1, role="amount"))
 _NOISE_KNOBS = (
@@ -76,14 +77,17 @@ def publish(settings: SuperresRecipe, recipe_path: str, data: str, out: str) -> 
 
 
 def _scores(folder: str, data: str, settings: SuperresRecipe) -> list[Score]:
-    """Mean PSNR-Y on the held-out photographs; of a model for worn pictures, one for each kind of file."""
+    """Mean PSNR-Y on the held-out photographs; of a model for worn pictures, one for each kind of file.
+
+    Where the recipe names footage it is scored on that instead: photographs do not move as films do.
+    """
+    if settings.data.footage:
+        return _footage(folder, data, settings)
     kinds = scores.FILES if settings.wear.crops else (scores.CLEAN,)
     if settings.network.noise:
         kinds = tuple(kind for kind in kinds if kind != _detail_kind(settings))  # that one by amount
     if settings.scale == 1:
         kinds = tuple(kind for kind in kinds if kind != scores.CLEAN)  # there the plate itself is the truth
-    if settings.data.footage:
-        kinds = (_MOVING,)  # every kind is scored on the footage
     what = "photographs"
     if any(name.endswith(slowmo_clips.FILM_SUFFIXES) for name in settings.data.held_out):
         what += " and clips"
@@ -96,8 +100,6 @@ def _scores(folder: str, data: str, settings: SuperresRecipe) -> list[Score]:
             baseline = "bicubic" if settings.scale > 1 else "the plate"
             found.append(Score("PSNR-Y", label, round(value, 2), baseline, round(plain, 2)))
     found += _detail(folder, data, settings, what) if settings.network.noise else []
-    if settings.data.footage:
-        return _footage(folder, data, settings) + found
     return found + (_flicker(folder, data, settings) if settings.wear.crops else [])
 
 

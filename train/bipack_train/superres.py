@@ -113,9 +113,16 @@ def start_run(settings: SuperresRecipe, device: torch.device) -> Run:
 def optimizer_of(net: PlainNet, settings: SuperresRecipe) -> torch.optim.Optimizer:
     """Adam for branched convolutions, Muon for bare ones: branches under Muon learned far less in trials."""
     rate = settings.schedule.learning_rate
-    if settings.network.branched:
-        return torch.optim.Adam(net.parameters(), lr=rate, betas=(0.9, 0.99), foreach=True)
+    if settings.keep:
+        net.body.requires_grad_(False)
+    if _by_adam(settings):
+        learned = [one for one in net.parameters() if one.requires_grad]
+        return torch.optim.Adam(learned, lr=rate, betas=(0.9, 0.99), foreach=True)
     return muon.of_net(net, ("weigh.", "body.0.", f"body.{len(net.body) - 1}."), rate, weight_decay=0.0)
+
+
+def _by_adam(settings: SuperresRecipe) -> bool:
+    return settings.network.branched or settings.keep
 
 
 def start_from(run: Run, source: str) -> None:
@@ -328,7 +335,7 @@ def _modules(run: Run) -> nn.Module:
 
 
 def _optimizers(run: Run) -> dict[str, torch.optim.Optimizer]:
-    name = "adam" if run.settings.network.branched else "muon"
+    name = "adam" if _by_adam(run.settings) else "muon"
     return {name: run.optimizer} | ({"critic": run.critic.optimizer} if run.critic else {})
 
 

@@ -83,7 +83,7 @@ class Data:
     exclude: tuple[str, ...] = ()
     """Files that are left out for what they are: soft, noisy, or a near twin of a held-out one."""
 
-    footage: tuple[str, ...] = ()
+    footage: tuple[str, ...] = field(default=(), metadata=recipe.VOLATILE)
     """Film files that are never trained on and every frame of which is scored."""
 
 
@@ -144,6 +144,9 @@ class SuperresRecipe:
     suppression: float = 1.0
     """In that stage: weight of the error where added detail is further from the truth than none."""
 
+    keep: bool = field(default=False, metadata=recipe.VOLATILE)
+    """Keep what `init` gave as it is: of a model of several frames only how they are weighed is learned."""
+
     single: str = field(default="", metadata=recipe.VOLATILE)
     """Of a model of several frames: the one that does the same from one frame. The card compares them."""
 
@@ -179,6 +182,10 @@ def load_recipe(path: str) -> SuperresRecipe:
         raise UsageError(f"Recipe {path}: an adversary adds detail, which needs network.noise = true.")
     if settings.network.frames not in (1, 3, 5) or (settings.network.frames > 1 and not settings.wear.crops):
         raise UsageError(f"Recipe {path}: network.frames is 1, 3 or 5, and above 1 the recipe needs [wear] crops.")
+    if settings.keep and (settings.network.frames == 1 or not settings.init):
+        raise UsageError(
+            f"Recipe {path}: keep = true keeps a model of one frame; it needs init and network.frames > 1."
+        )
     wear.check(settings.wear, settings.scale, path)
     return settings
 

@@ -339,9 +339,8 @@ def _render(folder: str, frames: Mapping[str, Frame], label: str, tile: str) -> 
             write_frame(os.path.join(room, name), frame)
         output = os.path.join(room, PROOF_OUT)
         matte = os.path.join(room, PROOF_MATTE) if PROOF_MATTE in frames else None
-        request = messages.Render(
-            "verify", folder, os.path.join(room, PROOF_IN), output, matte=matte, device="cpu", tile=tile
-        )
+        plate_file, number = os.path.join(room, PROOF_IN), (proofs.FRAME,)  # noise is that of the frame
+        request = messages.Render("verify", folder, plate_file, output, number, matte, device="cpu", tile=tile)
         step = ModelStep(catalog.locate(folder), "cpu")
         try:
             run_sequence(request, step, lambda message: None, threading.Event())

@@ -22,6 +22,11 @@ _LIKE, _UNLIKE = 0.04, 0.08
 """Mean difference of encoded values up to which a neighbour is believed, and from which it is not at all."""
 
 
+_SHARED = 0.3
+"""Least part of a picture that a neighbour of the same shot shows. In footage, two frames apart, it was 0.72 and more,
+and across cuts 0.13 and less, those among them that thumbnails take for motion."""
+
+
 def onto(current: Pixels, neighbour: Pixels) -> Pixels:
     """`neighbour` as it would look at the moment of `current`; both encoded, finite, (height, width, channels).
 
@@ -31,11 +36,16 @@ def onto(current: Pixels, neighbour: Pixels) -> Pixels:
         return current
     here, there = (classical_flow.for_search(_three(frame)) for frame in (current, neighbour))
     search: Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    # The preset stops at half size, and a tenth of a pixel blurs a facade by 0.4 dB. This takes three times as long.
+    search.setFinestScale(0)
     height, width = current.shape[:2]
     shift = np.asarray(search.calc(here, there, None), np.float32)[:height, :width]
     moved = classical_flow.warp(neighbour, shift, cv2.INTER_CUBIC).reshape(current.shape)
     moved -= current
-    moved *= _belief(moved)
+    belief = _belief(moved)
+    if belief.mean() < _SHARED:
+        return current
+    moved *= belief
     moved += current
     return moved
 

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from bipack.imaging.borrow_align import View, mapped
 from bipack.imaging.frame import Pixels
-from bipack.imaging.smooth_fill import Mask
+from bipack.imaging.smooth_fill import Mask, smooth_fill
 
 LEAST_SIDE = 256
 """Plates with a smaller side are not looked up: too little is left around the marks to find the place by."""
@@ -49,14 +49,23 @@ _OFFSET = np.float32(0.055)
 _FLOOR = 2e-5
 """Squared error that no match is better than."""
 
+_UNSEEN = 0.02
+"""Squared error that is expected where nothing of the plate is seen nearby, as in the middle of a large mark."""
+
+_REACHED = 0.02
+"""Part of a neighbourhood that must be seen for its mean to count."""
+
 _ALONE = 2.0
 """Factor on the error expected of a place that a single frame shows: nothing contradicts it."""
 
 _LOST = 1.0
 """Squared error of what a frame does not show."""
 
-_DETAIL = 2.4
-"""Sigma below which texture is taken from a single frame."""
+_DETAIL = (1.0, 2.4)
+"""Sigmas between the bands of texture that are taken from a single frame, each as strong as the plate's."""
+
+_LOUDER = (0.7, 1.6)
+"""Bounds of the factor on a band: warping takes some of its strength, and frames may differ in grain."""
 
 _RIM = 3.0
 """Pixels from the rim of a repair over which it turns from the net's into what was looked up."""
@@ -86,8 +95,9 @@ class Found:
     error: Pixels
     """Expected squared error of `picture`, (rows, columns)."""
 
-    single: Pixels
-    """What the one frame shows that fits best at each place: with all the texture that a mean of several loses."""
+    detail: Pixels
+    """Texture of the one frame that fits best at each place, as strong as the plate's around the mark: a mean of
+    several frames loses it."""
 
 
 def look_up(plate: Pixels, marks: Mask, frames: Sequence[PaintedFrame]) -> Optional[Found]:
@@ -119,14 +129,10 @@ def lay_in(
     inside = joined[found.window]
     mixed = inside + rim * surer[..., None] * (found.picture - inside)
     if texture > 0:
-        share = np.float32(texture) * rim * np.clip(2.0 * surer, 0.0, 1.0)[..., None]
-        mixed = mixed + share * (_detail(found.single) - _detail(mixed))
+        share = np.float32(texture) * rim * np.clip(3.0 * surer, 0.0, 1.0)[..., None]
+        mixed = mixed + share * (found.detail - (mixed - _blur(mixed, _DETAIL[-1])))
     np.copyto(inside, mixed, where=rim > 0)
     return joined
-
-
-def _detail(picture: Pixels) -> Pixels:
-    return np.asarray(picture - _blur(picture, _DETAIL), np.float32)
 
 
 # Steps ----------------------------------------------------------------------------------------------------------------
@@ -200,7 +206,8 @@ def _laid_over(target: _Target, view: View, frame: PaintedFrame) -> Optional[tup
         # Under the marks both are the same, so that the marks do not pull.
         filled = np.where(known[..., None] > 0, target.small, shown)
         flow = engine.calc(_grey(filled), _grey(shown), None)
-        flow = _blur(flow * known[..., None], sigma) / (_blur(known, sigma)[..., None] + 1e-4)
+        weight = _blur(known, sigma)
+        flow = _continued(_blur(flow * known[..., None], sigma) / (weight[..., None] + 1e-4), weight)
         there = columns + flow[..., 0], rows + flow[..., 1]
         x, y = (cv2.remap(p, *there, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE) for p in (x, y))
     x, y = target.at_full_size(x), target.at_full_size(y)
@@ -255,13 +262,20 @@ def _at_light(plate: Pixels, known: Pixels, shown: Pixels) -> Pixels:
     seen = known[..., None]
     here = _blur(np.maximum(plate + _OFFSET, 0.0) * seen, _LIGHT)
     there = _blur(np.maximum(shown + _OFFSET, 0.0) * seen, _LIGHT)
-    return np.asarray((shown + _OFFSET) * ((here + 1e-4) / (there + 1e-4)) - _OFFSET, np.float32)
+    ratio = _continued((here + 1e-4) / (there + 1e-4), _blur(known, _LIGHT))
+    return np.asarray((shown + _OFFSET) * ratio - _OFFSET, np.float32)
+
+
+def _continued(means: Pixels, weight: Pixels) -> Pixels:
+    """Means over a neighbourhood of which `weight` 0..1 is seen, continued to where too little of it is."""
+    return smooth_fill(np.asarray(means, np.float32), weight > _REACHED, 2)
 
 
 def _misfit(target: _Target, shown: Pixels) -> Pixels:
-    """Mean squared difference from the plate near each pixel, where the plate is seen."""
+    """Mean squared difference from the plate near each pixel, where the plate is seen; deep under marks `_UNSEEN`."""
     error = np.square(shown - target.pixels).mean(axis=-1) * target.known
-    return np.asarray(_blur(error, _RING) / (_blur(target.known, _RING) + 1e-5), np.float32)
+    seen = _blur(target.known, _RING)
+    return np.asarray((_blur(error, _RING) + _UNSEEN * 2e-4) / (seen + 2e-4), np.float32)
 
 
 def _joined(target: _Target, laid: Sequence[tuple[Pixels, Pixels]], window: tuple[slice, slice]) -> Found:
@@ -284,7 +298,23 @@ def _joined(target: _Target, laid: Sequence[tuple[Pixels, Pixels]], window: tupl
     )
     best = np.argmax(weight, axis=0)
     single = np.take_along_axis(shown, best[None, ..., None], axis=0)[0]
-    return Found(window, picture, np.asarray(error, np.float32), single)
+    return Found(window, picture, np.asarray(error, np.float32), _texture(target, single))
+
+
+def _texture(target: _Target, single: Pixels) -> Pixels:
+    """The detail of `single`, band by band as strong as that of the plate where both are seen."""
+    known = target.known
+    detail = np.zeros_like(single)
+    pictures = [single, np.where(known[..., None] > 0, target.pixels, single)]
+    finer = pictures
+    for sigma in _DETAIL:
+        softer = [np.asarray(_blur(picture, sigma), np.float32) for picture in pictures]
+        bands = [fine - soft for fine, soft in zip(finer, softer)]
+        strength = [_blur(np.square(band).mean(axis=-1) * known, _LIGHT) + 1e-9 for band in bands]
+        louder = _continued(np.sqrt(strength[1] / strength[0]), _blur(known, _LIGHT))
+        detail += bands[0] * np.clip(louder, *_LOUDER)[..., None]
+        finer = softer
+    return detail
 
 
 def _weights(error: Pixels) -> Pixels:

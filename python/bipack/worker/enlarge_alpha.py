@@ -62,6 +62,8 @@ def enlarge(
     now = size or sizing.by_scale(part.display_window, card.scale)
     spans = now.spans(part.data_window, part.display_window)
     made = result.parts[plate.part].channels[name]
+    if way == "guided" and made.shape == stored.shape:
+        return result  # nothing was enlarged: it is the plate's, to the bit
     if way == "model":
         bands = _by_model(clean, card, session, feeds, given.tile, made.shape, spans, control)
     else:

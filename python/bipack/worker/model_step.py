@@ -88,7 +88,7 @@ class ModelStep:
                 target.store(window, picture.clean[window].copy())
         pieces = self._pieces(picture, whole, given.tile, control)
         if self._painted is not None:
-            pieces = self._painted.looked_up(picture.seen, pieces, given.knobs)
+            pieces = self._painted.looked_up(picture.seen, pieces, given.knobs, control.notice)
         for region, piece in pieces:
             window = region.rows, region.columns
             block = picture.linear(window, piece, scale)

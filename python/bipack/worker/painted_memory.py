@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -16,7 +16,7 @@ from bipack.errors import ModelRefused
 from bipack.imaging import color, nonfinite
 from bipack.imaging.frame import Pixels
 from bipack.imaging.image_io import read_frame
-from bipack.imaging.painted import PaintedFrame, lay_in, look_up
+from bipack.imaging.painted import LEAST_SIDE, PaintedFrame, lay_in, look_up
 from bipack.imaging.plate import take
 from bipack.worker.tiled import Region
 
@@ -44,12 +44,16 @@ class PaintedMemory:
         return f"{self._painted.error:g} " + " ".join(file.sha256[:16] for file in self._painted.files)
 
     def looked_up(
-        self, seen: Pixels, pieces: Iterator[tuple[Region, Pixels]], knobs: Mapping[str, Any]
+        self,
+        seen: Pixels,
+        pieces: Iterator[tuple[Region, Pixels]],
+        knobs: Mapping[str, Any],
+        notice: Callable[[str], None],
     ) -> Iterator[tuple[Region, Pixels]]:
         """`pieces` of the model's result on the plate `seen` (3, rows, columns), encoded, with what the frames show.
 
-        The pieces are put together first, for a frame is laid over the whole plate. Raises ModelRefused where a file
-        is not the one of the card.
+        The pieces are put together first, for a frame is laid over the whole plate. `notice` hears when none of them
+        could be. Raises ModelRefused where a file is not the one of the card.
         """
         strength = float(knobs.get(KNOB, 1.0))
         if strength <= 0 or seen.shape[0] != 3:
@@ -65,6 +69,8 @@ class PaintedMemory:
             repaired = np.ascontiguousarray(result.transpose(1, 2, 0))
             texture = float(knobs.get(TEXTURE, 0.0))
             result = lay_in(repaired, marks, found, self._painted.error, strength, texture).transpose(2, 0, 1)
+        elif marks.any() and min(marks.shape) >= LEAST_SIDE:
+            notice("None of the painted frames can be laid over this one; its repairs are the network's own.")
         height, width = marks.shape
         yield Region(slice(0, height), slice(0, width), 1.0), result
 

@@ -74,7 +74,7 @@ def test_a_second_press_keeps_the_nodes_and_follows_the_panel(terminal: Scene) -
     node["make_passes"].execute()
     assert node.input(1).fullName() == first.fullName()
     assert first.input(0)["from0"].value() == "other.chin"
-    assert len([one for one in terminal.nuke.allNodes("Copy")]) == 2
+    assert len(terminal.nuke.allNodes("Copy")) == 2
 
 
 def test_an_age_with_keys_reaches_the_model_frame_by_frame(terminal: Scene) -> None:

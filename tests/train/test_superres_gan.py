@@ -64,6 +64,16 @@ def test_texture_counts_its_strength_and_not_where_it_lies() -> None:
     assert float(superres_gan.texture(smooth + board, smooth)) > 0.1, "a checkerboard is texture that is not there"
 
 
+def test_what_comes_back_in_every_block_is_a_pattern_and_detail_is_none() -> None:
+    torch.manual_seed(2)
+    truth = torch.rand(1, 3, 96, 96)
+    detail = 0.1 * torch.randn(1, 3, 96, 96)
+    repeated = 0.1 * torch.randn(1, 3, 4, 4).repeat(1, 1, 24, 24)
+    by_detail, by_pattern = (float(superres_gan.pattern(truth + added, truth, 4)) for added in (detail, repeated))
+    assert superres_gan.pattern(truth, truth, 4) == 0
+    assert by_pattern > 4 * by_detail
+
+
 def test_detail_is_asked_for_by_the_amount() -> None:
     torch.manual_seed(2)
     low, truth = torch.rand(2, 3, 8, 8), torch.rand(2, 3, 16, 16)

@@ -89,7 +89,7 @@ def _cuttings(settings: SlowmoRecipe, folder: str) -> list[pictures.Pixels]:
 def pool_for(settings: SlowmoRecipe, folder: str, out: str) -> MomentPool:
     """The pool of a run: read where it is there and fits the recipe, else made and kept."""
     path = default_path(out)
-    mark = recipe.digest(SlowmoRecipe("", "", "", "", settings.seed, data=settings.data))
+    mark = recipe.digest((settings.seed, settings.data))
     marker = path + ".recipe"
     if os.path.exists(path) and os.path.exists(marker):
         with open(marker, encoding="utf-8") as stream:
@@ -97,7 +97,6 @@ def pool_for(settings: SlowmoRecipe, folder: str, out: str) -> MomentPool:
                 return MomentPool.load(path, settings.schedule.crop)
     begun = time.monotonic()
     pool = make_pool(settings, folder)
-    os.makedirs(os.path.dirname(path), exist_ok=True)
     pool.save(path)
     atomic.write_bytes(marker, mark.encode("ascii"))
     log.info("made %d moments in %.0f s", len(pool), time.monotonic() - begun)

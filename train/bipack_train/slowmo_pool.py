@@ -7,7 +7,6 @@ with the truth of the picture alone. Crops are turned, mirrored, played backward
 from __future__ import annotations
 
 import dataclasses
-import io
 import os
 import zipfile
 from collections.abc import Iterator, Sequence
@@ -138,9 +137,8 @@ class MomentPool:
                     value = getattr(sample, field.name)
                     if value is not None:
                         arrays[f"{group}/{index}/{field.name}"] = np.asarray(value)
-        stream = io.BytesIO()
-        np.savez(stream, allow_pickle=False, **arrays)
-        atomic.write_bytes(path, stream.getvalue())
+        with atomic.replacing(path) as temporary:
+            np.savez(temporary, allow_pickle=False, **arrays)
 
     @classmethod
     def load(cls, path: str, crop: int) -> MomentPool:

@@ -6,7 +6,7 @@ the discriminator (bipack_train.adversary) wants to see beside their plates, wha
 texture as strong as the truth's. The last two are steadier guides than the first, which alone invents patterns. What
 such a stage invents wrongly is known: where the result is further from the truth than the averaged network without
 noise is, and busy, it is an artefact, and its error counts there. Added detail must average out to the picture: its
-low frequencies are held to the truth.
+low frequencies are held to the truth, and so is what comes back in every block that a plate pixel becomes.
 """
 
 from __future__ import annotations
@@ -25,6 +25,9 @@ _PATCH = 8
 
 _LEAST = 1e-5
 """Square of the texture that counts as none: 0.8 of 255."""
+
+_BLOCKS = 6
+"""Side of the window in which a pattern is looked for, in plate pixels."""
 
 LOW_AMOUNT = 0.2
 """Least amount that detail is learned with; below it, the dial fades between that and none."""
@@ -74,12 +77,23 @@ def loss(
         pull = pull + matching * _matching(looks[:-1], wanted[:-1])
     error = (result - truth).abs()
     coarse = functional.avg_pool2d(result - truth, 2 * scale).abs().mean()
-    held = error.mean() + coarse + suppression * (artefacts(result, truth, steady) * error).mean()
+    held = error.mean() + coarse + pattern(result, truth, scale)
+    held = held + suppression * (artefacts(result, truth, steady) * error).mean()
     return held + (amount.flatten() * pull).mean()
 
 
+def pattern(result: Tensor, truth: Tensor, scale: int) -> Tensor:
+    """By how much the same error comes back in neighbouring blocks of scale x scale, one number.
+
+    Detail that differs from place to place averages out over the _BLOCKS^2 blocks; a pattern of the network does not.
+    """
+    errors = functional.pixel_unshuffle(result - truth, scale)
+    blocks = min(_BLOCKS, errors.shape[-1])
+    return scale * functional.avg_pool2d(errors, blocks, max(1, blocks // 2)).abs().mean()
+
+
 def texture(result: Tensor, truth: Tensor, scale: int = 2) -> Tensor:
-    """By how much the strength of texture differs from the truth's, (N,), summed over octaves and three directions.
+    """By how much the strength of texture differs from the truth's, (N,), summed over two octaves and three directions.
 
     Strength is the RMS of differences between neighbours in windows of some pixels, for luma and both kinds of chroma:
     where a stroke lies in its window does not matter, so that nothing is gained by averaging it away. That of the
@@ -88,7 +102,7 @@ def texture(result: Tensor, truth: Tensor, scale: int = 2) -> Tensor:
     """
     total = torch.zeros(result.shape[0], device=result.device)
     pictures, block = [_luma_chroma(result), _luma_chroma(truth)], scale
-    for _ in range(scale.bit_length()):
+    for _ in range(2):
         for own, wanted in zip(*(_differences(picture) for picture in pictures), strict=True):
             total = total + (_strength(own, block) - _strength(wanted, block, each=False)).abs().mean(dim=(1, 2, 3))
         pictures, block = [functional.avg_pool2d(picture, 2) for picture in pictures], max(1, block // 2)

@@ -130,7 +130,12 @@ def lay_in(
     mixed = inside + rim * surer[..., None] * (found.picture - inside)
     if texture > 0:
         share = np.float32(texture) * rim * np.clip(3.0 * surer, 0.0, 1.0)[..., None]
-        mixed = mixed + share * (found.detail - (mixed - _blur(mixed, _DETAIL[-1])))
+        own = mixed - _blur(mixed, _DETAIL[-1])
+        both = own + share * (found.detail - own)
+        # Two textures that do not go together weaken each other where they mix.
+        power = [_blur(np.square(one).mean(axis=-1), _DETAIL[-1]) + 1e-9 for one in (own, found.detail, both)]
+        wanted = power[0] + np.clip(2.0 * share[..., 0], 0.0, 1.0) * (power[1] - power[0])
+        mixed = mixed - own + both * np.clip(np.sqrt(wanted / power[2]), 1.0, _LOUDER[1])[..., None]
     np.copyto(inside, mixed, where=rim > 0)
     return joined
 

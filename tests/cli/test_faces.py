@@ -217,7 +217,7 @@ def test_a_regions_matte_is_named_by_its_channel(
     assert main([*command, "--matte-channel", "nose"]) == 0
     before, after = planes(out / "face1.1001.exr"), planes(tmp_path / "edited.1001.exr")
     changed = (before["R"] != after["R"]) | (before["G"] != after["G"])
-    assert changed.any() and (before["nose"][changed] > 0).all() and changed[before["nose"] > 0.9].mean() > 0.5
+    assert changed.any() and (before["nose"][changed] > 0).all() and changed[before["nose"] > 0.8].mean() > 0.5
     assert main([*command, "--matte-channel", "nose", "--channels", "rgb"]) == 0
     alone = planes(tmp_path / "edited.1001.exr")
     assert set(alone) == set("RGB") and all(np.array_equal(alone[name], after[name]) for name in "RGB")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Callable
@@ -137,6 +138,15 @@ def test_an_expression_above_counts_through_its_source(gui: Scene, gain: str) ->
 def test_another_model_makes_it_stale(cooked: tuple[Scene, Any, Any], tmp_path: Path) -> None:
     scene, node, _ = cooked
     node["model_file"].setValue(graphs.save(graphs.identity(), tmp_path / "other.onnx"))
+    assert "model changed" in check(scene, node)
+
+
+def test_the_same_network_with_other_painted_frames_makes_it_stale(cooked: tuple[Scene, Any, Any], gain: str) -> None:
+    scene, node, _ = cooked
+    card_path = Path(gain).with_name("card.json")
+    card = json.loads(card_path.read_text("utf-8"))
+    card["painted"] = {"files": [{"file": "painted_1001.exr", "sha256": "0" * 64, "frame": 1001}], "error": 0.001}
+    card_path.write_text(json.dumps(card), "utf-8")
     assert "model changed" in check(scene, node)
 
 

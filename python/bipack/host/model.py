@@ -40,6 +40,15 @@ class ChosenModel:
     """None for a bare ONNX."""
 
     @property
+    def identity(self) -> str:
+        """What results depend on: the graph, the further graphs of the card, the painted frames that go along."""
+        more: Tuple[str, ...] = ()
+        if self.card is not None:
+            more = tuple(file.sha256 for _, file in sorted(self.card.graphs.items()))
+            more += tuple(file.sha256 for file in (self.card.painted.files if self.card.painted else ()))
+        return " ".join((self.name, self.sha256, *(sha256[:16] for sha256 in more)))
+
+    @property
     def knobs(self) -> Tuple[Knob, ...]:
         """Settings that the artist may change: those of the card, a seed where there is noise, sizes for super-res."""
         if self.retimes:

@@ -121,7 +121,7 @@ def differences(old: Mapping[str, str], new: Mapping[str, str]) -> List[str]:
 def _own_facts(node: BipackNode, chosen: model.ChosenModel) -> Dict[str, str]:
     facts = {
         "Bipack": __version__,
-        "model": f"{chosen.name} {chosen.sha256}",
+        "model": chosen.identity,
         "layer": str(node.value("layer")),
         "cache depth": str(node.value("depth")),
         "views": " ".join(views()),

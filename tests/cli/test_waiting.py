@@ -36,3 +36,32 @@ def test_ctrl_c_waits_until_the_work_has_ended_cleanly(attempt: int) -> None:
     with pytest.raises(KeyboardInterrupt):
         wait_for(work)
     assert events == ["ended"]
+
+
+def test_ctrl_c_while_the_thread_starts_waits_for_its_end_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    events: list[str] = []
+    start = threading.Thread.start
+
+    def interrupted(thread: threading.Thread) -> None:
+        start(thread)
+        raise KeyboardInterrupt
+
+    def work(cancel: threading.Event) -> None:
+        assert cancel.wait(10)
+        time.sleep(0.2)
+        events.append("ended")
+
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        wait_for(work)
+    assert events == ["ended"]
+
+
+def test_ctrl_c_before_there_is_a_thread_does_not_hang(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(thread: threading.Thread) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("bipack.cli.waiting._START_SECONDS", 0.05)
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        wait_for(lambda cancel: None)

@@ -127,3 +127,17 @@ def test_in_the_gui_the_passes_cook_in_the_background(gui: Scene) -> None:
     assert gui.session.messages == []
     for number in (1, 3):
         assert gui.status(node.input(number)).startswith("fresh: 1001")
+
+
+def test_a_plate_that_is_a_copy_itself_is_not_taken_for_the_passes_own(terminal: Scene) -> None:
+    node = de_age(terminal, darker(terminal.folder))
+    source = node.input(0)
+    plate = terminal.nuke.nodes.Copy(inputs=[source, source])
+    node.setInput(0, plate)
+    node["region1"].setValue("alpha")
+    node["make_passes"].execute()
+    node["region1"].setValue("forehead")
+    node["make_passes"].execute()
+    fed = node.input(1).input(0)
+    assert fed.fullName() != plate.fullName() and fed.input(0).fullName() == plate.fullName()
+    assert plate.input(0).fullName() == source.fullName()

@@ -20,7 +20,7 @@ from bipack.errors import MissingInput, UsageError
 from bipack.face_regions import MATTES
 from bipack.host import cache, exr
 from bipack.host.button import button
-from bipack.host.node import TOOL, no_undo, script_path, views
+from bipack.host.node import ToolNode, no_undo, script_path, views
 
 NAME = "BipackFaceRegions"
 LOG = "faces.log"
@@ -35,18 +35,10 @@ _running: Dict[str, subprocess.Popen[bytes]] = {}
 """Processes that this session started, by folder."""
 
 
-class FacesNode:
+class FacesNode(ToolNode):
     """A BipackFaceRegions group in the script. Raises UsageError when made from any other node."""
 
-    def __init__(self, group: Any) -> None:
-        knob = group.knob(TOOL)
-        if knob is None or knob.value() != NAME:
-            raise UsageError(f"{group.fullName()} is no {NAME} node.")
-        self.group = group
-
-    def text(self, knob: str) -> str:
-        """Value of a text knob."""
-        return str(self.group[knob].value() or "").strip()
+    tool = NAME
 
     @property
     def folder(self) -> str:

@@ -43,6 +43,23 @@ MODEL_FILE_CHOICE = "file"
 """Entry of the model menu that means: the file named below."""
 
 
+class ToolNode:
+    """A group of one gizmo that cooks nothing itself. Raises UsageError when made from any other node."""
+
+    tool = ""
+    """Name of the gizmo."""
+
+    def __init__(self, group: Any) -> None:
+        knob = group.knob(TOOL)
+        if knob is None or knob.value() != self.tool:
+            raise UsageError(f"{group.fullName()} is no {self.tool} node.")
+        self.group = group
+
+    def text(self, knob: str) -> str:
+        """Value of a text knob."""
+        return str(self.group[knob].value() or "").strip()
+
+
 class BipackNode:
     """A Bipack group in the script. Raises UsageError when made from any other node."""
 

@@ -16,7 +16,7 @@ from bipack.errors import MissingInput, UsageError
 from bipack.host import menu, running
 from bipack.host.button import button
 from bipack.host.faces_panel import LAYER
-from bipack.host.node import LOADED, MODEL_FILE_CHOICE, MODEL_KNOB_PREFIX, TOOL, BipackNode, no_undo
+from bipack.host.node import LOADED, MODEL_FILE_CHOICE, MODEL_KNOB_PREFIX, TOOL, BipackNode, ToolNode, no_undo
 
 NAME = "BipackDeAge"
 PASS_GIZMO = "BipackModel"
@@ -28,14 +28,10 @@ _APART = 110
 """Pixels of the node graph from pass to pass."""
 
 
-class DeAgeNode:
+class DeAgeNode(ToolNode):
     """A BipackDeAge group in the script. Raises UsageError when made from any other node."""
 
-    def __init__(self, group: Any) -> None:
-        knob = group.knob(TOOL)
-        if knob is None or knob.value() != NAME:
-            raise UsageError(f"{group.fullName()} is no {NAME} node.")
-        self.group = group
+    tool = NAME
 
     @property
     def plate(self) -> Any:
@@ -49,7 +45,7 @@ class DeAgeNode:
         """Number, model and region of each pass that names a model."""
         found = []
         for number in range(1, COUNT + 1):
-            model = str(self.group[f"model{number}"].value() or "").strip()
+            model = self.text(f"model{number}")
             if model:
                 found.append((number, model, str(self.group[f"region{number}"].value())))
         return found
@@ -133,7 +129,8 @@ def _feed(node: DeAgeNode, number: int, region: str, above: Any) -> Any:
     if not channel:
         return node.plate
     copy = above.input(0) if above is not None else None
-    if copy is None or copy.Class() != "Copy":
+    # The plate may be a Copy itself, from when this pass took the plate's own alpha.
+    if copy is None or copy.Class() != "Copy" or copy.fullName() == node.plate.fullName():
         copy = nuke.nodes.Copy()
         copy.setXYpos(*_place(node, number, 1))
     copy.setInput(0, node.plate)

@@ -182,6 +182,16 @@ def _roughly(target: View, source: View) -> Matrix:
 
 
 def _from_features(target: View, source: View) -> Optional[Matrix]:
+    found = plane_of(target, source, 1.5)
+    return None if found is None else found[0]
+
+
+def plane_of(target: View, source: View, near: float) -> Optional[tuple[Matrix, Pixels, Pixels]]:
+    """The plane by which most matched features go from one frame to another, and where these features lie in both.
+
+    `near`: how far, in pixels at the reduced size, a feature may lie off it. Places are (count, 2): x, y. None where too
+    few match.
+    """
     (places_a, described_a), (places_b, described_b) = target.features, source.features
     if described_a is None or described_b is None or min(len(places_a), len(places_b)) < _FEWEST:
         return None
@@ -191,10 +201,11 @@ def _from_features(target: View, source: View) -> Optional[Matrix]:
         return None
     here = places_a[[match.queryIdx for match in good]]
     there = places_b[[match.trainIdx for match in good]]
-    matrix, inside = cv2.findHomography(here, there, cv2.RANSAC, 1.5 / target.scale, maxIters=4000, confidence=0.999)
+    matrix, inside = cv2.findHomography(here, there, cv2.RANSAC, near / target.scale, maxIters=4000, confidence=0.999)
     if matrix is None or int(inside.sum()) < _FEWEST:
         return None
-    return np.asarray(matrix, np.float64)
+    fits = inside[:, 0] > 0
+    return np.asarray(matrix, np.float64), here[fits], there[fits]
 
 
 def _from_shift(target: View, source: View) -> Matrix:

@@ -20,7 +20,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from bipack.imaging.borrow_align import View, mapped
+from bipack.imaging.borrow_align import View, mapped, plane_of
 from bipack.imaging.frame import Pixels
 from bipack.imaging.smooth_fill import Mask, smooth_fill
 
@@ -34,8 +34,8 @@ _WORKING_SIDE = 1024
 _MARGIN = 96
 """Working pixels around the marks that are looked at."""
 
-_FEWEST, _RATIO, _NEAR = 12, 0.8, 8.0
-"""Matched features that are needed; how distinct; how far, in pixels, they may lie off one plane."""
+_NEAR = 8.0
+"""How far, in pixels of the size that features are found at, these may lie off one plane."""
 
 _ROUNDS = (10.0, 6.0, 5.0)
 """Sigma, in working pixels, over which the motion of each round is smoothed and continued under the marks."""
@@ -224,21 +224,11 @@ def _laid_over(target: _Target, view: View, frame: PaintedFrame) -> Optional[tup
 
 def _start(target: _Target, view: View, other: View) -> Optional[tuple[Pixels, Pixels]]:
     """Where the window's pixels lie in another frame, as features tell: a plane, and how far they are off it nearby."""
-    (places_a, described_a), (places_b, described_b) = view.features, other.features
-    if described_a is None or described_b is None or min(len(places_a), len(places_b)) < _FEWEST:
+    found = plane_of(view, other, _NEAR)
+    if found is None:
         return None
-    pairs = cv2.BFMatcher(cv2.NORM_L2).knnMatch(described_a, described_b, k=2)
-    good = [pair[0] for pair in pairs if len(pair) == 2 and pair[0].distance < _RATIO * pair[1].distance]
-    if len(good) < _FEWEST:
-        return None
-    here = places_a[[match.queryIdx for match in good]]
-    there = places_b[[match.trainIdx for match in good]]
-    near = _NEAR / view.scale
-    matrix, fits = cv2.findHomography(here, there, cv2.RANSAC, near, maxIters=4000, confidence=0.999)
-    if matrix is None or int(fits.sum()) < _FEWEST:
-        return None
-    here, there = (places[fits[:, 0] > 0] for places in (here, there))
-    x, y = mapped(np.asarray(matrix, np.float64), target.columns, target.rows)
+    matrix, here, there = found
+    x, y = mapped(matrix, target.columns, target.rows)
     off = _spread(target, here, there - np.stack(mapped(matrix, here[:, 0], here[:, 1]), axis=-1))
     return x + off[..., 0], y + off[..., 1]
 

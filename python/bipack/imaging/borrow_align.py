@@ -189,8 +189,8 @@ def _from_features(target: View, source: View) -> Optional[Matrix]:
 def plane_of(target: View, source: View, near: float) -> Optional[tuple[Matrix, Pixels, Pixels]]:
     """The plane by which most matched features go from one frame to another, and where these features lie in both.
 
-    `near`: how far, in pixels at the reduced size, a feature may lie off it. Places are (count, 2): x, y. None where too
-    few match.
+    `near`: how far, in pixels at the reduced size, a feature may lie off it. Places are (count, 2): x, y. None where
+    too few match.
     """
     (places_a, described_a), (places_b, described_b) = target.features, source.features
     if described_a is None or described_b is None or min(len(places_a), len(places_b)) < _FEWEST:

@@ -160,7 +160,7 @@ def test_a_share_of_the_start_is_kept_and_the_start_must_be_named() -> None:
 def test_runs_start_from_a_model_that_only_finds() -> None:
     net = marker_net()
     weights = {f"net.{name}": value for name, value in net.state_dict().items() if not name.startswith("change")}
-    fitted = init_weights._fitted(weights, "markers", "small", 1)
+    fitted = init_weights._fitted(weights, "markers", PaintFixNet("small"))
     fresh = PaintFixNet("small")
     fresh.load_state_dict(fitted)
     assert torch.equal(fresh.stem.weight, net.stem.weight) and fresh.change.weight.any()

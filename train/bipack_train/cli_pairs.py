@@ -40,7 +40,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     length.add_argument("--minutes", type=float, help="train for so long (default 20)")
     length.add_argument("--steps", type=int, help="train for so many steps: repeatable bit for bit")
     parser.add_argument(
-        "--size", choices=("small", "medium", "large", "context"), help="size of the network (default small)"
+        "--size", choices=("small", "deep", "medium", "large", "context"), help="size of the network (default small)"
     )
     parser.add_argument("--crop", type=int, metavar="PIXELS", help="side of a training crop (default 128)")
     parser.add_argument("--batch", type=int, help="crops in a step (default 8)")

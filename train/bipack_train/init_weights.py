@@ -7,6 +7,7 @@ to lie beside it. Nothing that could run code is ever opened (see `checkpoint`).
 from __future__ import annotations
 
 import os
+import re
 
 import onnx
 import torch
@@ -24,16 +25,23 @@ BASE = "marker_removal"
 
 _PREFIX = "net."
 _CHANGE = {"change.weight", "change.bias"}
+_BLOCK = re.compile(r"(encoder|decoder)\.\d+\.\d+\.")
+"""What the names of a residual block's weights start with."""
+
+_DOES_NOTHING = (".second.weight", ".second.bias")
+"""Weights of a residual block that are 0 where it passes its input on unchanged."""
 
 
 def load(source: str, size: str, frames: int) -> tuple[dict[str, Tensor], str]:
     """(weights, what they are) for `source`: a checkpoint, the folder of a run, a model folder, file or name.
 
-    Where the net sees more frames than the source did, the new ones start with no say. Raises MissingInput,
-    CorruptInput, and ModelRefused for pickles and for models of another network.
+    Where the net sees more frames than the source did, the new ones start with no say. Where one of the two has more
+    residual blocks, those of the net pass their input on at first, and those of the source are left out. Raises
+    MissingInput, CorruptInput, and ModelRefused for pickles and for models of another network.
     """
     stored, label = _stored(source)
-    return _fitted(stored, label, size, frames), label
+    net = networks.build(size, frames)
+    return _fitted(_as_deep(stored, net.state_dict()), label, net), label
 
 
 def _stored(source: str) -> tuple[dict[str, Tensor], str]:
@@ -74,19 +82,18 @@ def default(size: str, frames: int) -> tuple[dict[str, Tensor] | None, str]:
 
 def net_of(source: str) -> PaintFixNet:
     """The whole network of a checkpoint or a published model. Raises as `load`."""
+    stored, label = _stored(source)
     for size in networks.names():
         # Ascending: weights of fewer frames would fit a wider network too.
         for frames in (1, 2, 3, 5):
             try:
-                weights, _ = load(source, size, frames)
+                net = networks.build(size, frames)
             except UsageError:  # this size needs packages that are not installed
                 break
-            except ModelRefused as error:
-                if "pickle" in str(error):
-                    raise
+            try:
+                net.load_state_dict(_fitted(stored, label, net))
+            except ModelRefused:
                 continue
-            net = networks.build(size, frames)
-            net.load_state_dict(weights)
             return net.eval()
     raise ModelRefused(f"{source} is no paint-fix model of this Bipack.")
 
@@ -103,11 +110,20 @@ def _of_onnx(path: str) -> dict[str, Tensor]:
     }
 
 
-def _fitted(weights: dict[str, Tensor], label: str, size: str, frames: int) -> dict[str, Tensor]:
+def _as_deep(stored: dict[str, Tensor], wanted: dict[str, Tensor]) -> dict[str, Tensor]:
+    """`stored` with the residual blocks of `wanted`: those it has not do nothing, those it has beyond them go."""
+    stored = {name.removeprefix(_PREFIX): value for name, value in stored.items()}
+    kept = {name: value for name, value in stored.items() if _BLOCK.match(name) is None or name in wanted}
+    for name, value in wanted.items():
+        if name not in stored and _BLOCK.match(name):
+            kept[name] = torch.zeros_like(value) if name.endswith(_DOES_NOTHING) else value
+    return kept
+
+
+def _fitted(weights: dict[str, Tensor], label: str, net: PaintFixNet) -> dict[str, Tensor]:
     """`weights` if they are of this network. Raises ModelRefused."""
-    net = networks.build(size, frames)
-    wanted = net.state_dict()
-    weights = {name.removeprefix("net."): value for name, value in weights.items()}
+    size, frames, wanted = net.size, net.frames, net.state_dict()
+    weights = {name.removeprefix(_PREFIX): value for name, value in weights.items()}
     weights = {name: value for name, value in weights.items() if not name.startswith(("adversary.", f"{MENDER}."))}
     if set(wanted) - set(weights) == _CHANGE:
         # A model whose repairs another network makes has found marks only: its change starts afresh.

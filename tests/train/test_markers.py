@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
-from bipack.errors import UsageError
+from bipack.errors import ModelRefused, UsageError
 from bipack.imaging import color
-from bipack_train import init_weights, marker_drawing, marker_model, markers
+from bipack_train import checkpoint, init_weights, marker_drawing, marker_model, markers
 from bipack_train.marker_drawing import mark
 from bipack_train.marker_shapes import FURTHER_SHAPES, HELD_OUT_SHAPES, SHAPES
 from bipack_train.markers import MarkerPool
+from bipack_train.models.finds import decided, gate
 from bipack_train.models.inpaint import InpaintNet
-from bipack_train.models.marker import MarkerNet, decided
-from bipack_train.models.paintfix import PaintFix, PaintFixNet, gate
+from bipack_train.models.marker import MarkerNet
+from bipack_train.models.paintfix import PaintFix, PaintFixNet
 
 
 def wall(side: int = 128) -> np.ndarray:
@@ -131,6 +134,19 @@ def test_a_surer_model_finds_less() -> None:
     assert torch.allclose(surer, plain - 2.0, atol=1e-5) and not gate(never).any()
 
 
+def test_mirror_images_are_looked_at_and_laid_back_in_place() -> None:
+    torch.manual_seed(5)
+    finder, mender, plate = PaintFixNet("small"), InpaintNet((8, 8, 8, 8, 8)), torch.rand(1, 3, 64, 96)
+    finder.matte.weight.data *= 20.0
+    with torch.no_grad():
+        one, four = (MarkerNet(finder, mender, looks=looks).eval() for looks in (1, 4))
+        plain, mean = (net(plate)[1] for net in (one, four))
+        turned = one(plate.flip((2, 3)))[1].flip((2, 3))
+        assert (plain - turned).abs().max() > 0.1
+        for axes in ((2,), (3,), (2, 3)):
+            assert torch.allclose(four(plate.flip(axes))[1].flip(axes), mean, atol=1e-4)
+
+
 def test_a_weak_rim_stays_where_the_mark_is_sure_and_weak_spots_fade() -> None:
     logit = torch.full((1, 1, 96, 96), -6.0)
     logit[..., 30:38, 20:68] = -0.5  # as long as marks get
@@ -155,6 +171,22 @@ def test_a_share_of_the_start_is_kept_and_the_start_must_be_named() -> None:
     assert torch.equal(marker_model._between(learned, start, 0.25)["a"], torch.full((2,), 3.0))
     with pytest.raises(UsageError, match="--init"):
         marker_model._between(learned, None, 0.25)
+
+
+def test_a_net_with_more_blocks_starts_as_the_one_it_starts_from_and_gives_its_own_back(tmp_path: Path) -> None:
+    torch.manual_seed(7)
+    small, deep, plate = PaintFixNet("small"), PaintFixNet("deep"), torch.rand(1, 3, 64, 64)
+    checkpoint.save_weights(str(tmp_path / "small.safetensors"), small.state_dict())
+    deep.load_state_dict(init_weights.load(str(tmp_path / "small.safetensors"), "deep", 1)[0])
+    with torch.no_grad():
+        assert all(torch.equal(*both) for both in zip(small(plate), deep(plate), strict=True))
+    checkpoint.save_weights(str(tmp_path / "deep.safetensors"), deep.state_dict())
+    back, _ = init_weights.load(str(tmp_path / "deep.safetensors"), "small", 1)
+    assert all(torch.equal(value, back[name]) for name, value in small.state_dict().items())
+    assert init_weights.net_of(str(tmp_path / "deep.safetensors")).size == "deep"
+    assert init_weights.net_of(str(tmp_path / "small.safetensors")).size == "small"
+    with pytest.raises(ModelRefused, match="size 'medium'"):
+        init_weights.load(str(tmp_path / "small.safetensors"), "medium", 1)
 
 
 def test_runs_start_from_a_model_that_only_finds() -> None:

@@ -9,7 +9,8 @@ import torch
 import tiny_paintfix  # noqa: F401  (makes the size known)
 from bipack.worker.graph import analyse
 from bipack_train import export
-from bipack_train.models.paintfix import PaintFix, PaintFixNet, apply_gate, gate
+from bipack_train.models.finds import apply_gate, gate
+from bipack_train.models.paintfix import PaintFix, PaintFixNet
 
 
 def marked_net(size: str = "tiny", frames: int = 1) -> PaintFixNet:

@@ -24,7 +24,17 @@ from bipack.imaging.plate import take
 from bipack.worker import model_check
 from bipack.worker.model_step import ModelStep
 from bipack.worker.sequence import run_sequence
-from bipack_train import init_weights, painted_files, paintfix_loop, paintfix_run, pairs, publish_pairs, results, verify
+from bipack_train import (
+    init_weights,
+    judging,
+    painted_files,
+    paintfix_loop,
+    paintfix_run,
+    pairs,
+    publish_pairs,
+    results,
+    verify,
+)
 from bipack_train.grain import Grain, Repair, measure
 from bipack_train.models.paintfix import PaintFixNet
 from inpaint_scene import ground
@@ -41,6 +51,13 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> tuple[paintfix_run.Ru
     run = paintfix_loop.train(tiny_paintfix.recipe(160), read, str(folder / "run"), device="cpu")
     publish_pairs.publish(run, read, str(folder / "model"), grain_of(read))
     return run, read, folder / "model"
+
+
+def published_net(run: paintfix_run.Run, read: list[pairs.Pair]) -> PaintFixNet:
+    """The network as it is published."""
+    net = paintfix_run.averaged(run)
+    assert judging.settle(net, read)
+    return net
 
 
 def grain_of(read: list[pairs.Pair]) -> Grain:
@@ -70,7 +87,7 @@ def new_plate(folder: Path, size: tuple[int, int] = (75, 93)) -> tuple[Path, np.
 
 
 def test_pixels_outside_the_edit_keep_their_bits_in_half_exr(published: tuple, tmp_path: Path) -> None:
-    run, _, model = published
+    run, read, model = published
     path, _ = new_plate(tmp_path)
     plate = take(read_frame(str(path))).pixels
     render(model, path, tmp_path / "out.exr")
@@ -78,7 +95,7 @@ def test_pixels_outside_the_edit_keep_their_bits_in_half_exr(published: tuple, t
     same = np.ones(plate.shape[:2], bool)
     for name in "RGB":
         same &= stored[0][name].view(np.uint16) == stored[1][name].view(np.uint16)
-    _, factor = results.predict(paintfix_run.averaged(run), pairs.encoded(read_frame(str(path)))[0])
+    _, factor = results.predict(published_net(run, read), pairs.encoded(read_frame(str(path)))[0])
     assert 0 < (factor > 0).mean() < 0.5
     assert same[factor == 0].all()
     assert not same[factor > 0].all()
@@ -185,7 +202,7 @@ def test_few_of_many_or_large_frames_go_along(published: tuple, monkeypatch: pyt
 
 
 def test_the_torchscript_file_gives_the_same_repair_at_any_size(published: tuple, tmp_path: Path) -> None:
-    run, _, model = published
+    run, read, model = published
     path, _ = new_plate(tmp_path)
     plate = take(read_frame(str(path))).pixels
     script = torch.jit.load(io.BytesIO((model / publish_pairs.TORCHSCRIPT).read_bytes()))
@@ -195,7 +212,7 @@ def test_the_torchscript_file_gives_the_same_repair_at_any_size(published: tuple
             answer = script(torch.from_numpy(cut.transpose(2, 0, 1))[None])[0].permute(1, 2, 0).numpy()
         assert answer.shape == (height, width, 4)
         # Padding differs from the worker's at the right and bottom edge, so the middle is compared.
-        fixed, factor = results.predict(paintfix_run.averaged(run), publish_pairs.color.encode(cut))
+        fixed, factor = results.predict(published_net(run, read), publish_pairs.color.encode(cut))
         middle = np.s_[: height - 24, : width - 24]
         assert np.allclose(answer[..., 3][middle], factor[middle], atol=2e-3)
         shut = answer[..., 3] == 0

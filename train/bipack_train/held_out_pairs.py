@@ -14,7 +14,7 @@ from torch import Tensor
 
 from bipack.errors import UsageError
 from bipack_train.devices import fast_type
-from bipack_train.models.paintfix import apply_gate, gate
+from bipack_train.models.finds import apply_gate, gate
 from bipack_train.paintfix_run import Run, averaged
 from bipack_train.pairs import Pair
 

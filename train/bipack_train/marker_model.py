@@ -82,7 +82,8 @@ def finished(run: paintfix_run.Run, start: dict[str, Tensor] | None = None) -> t
     mender = InpaintNet()
     weights, label = init_weights.for_net(synthetic.mender, mender)
     mender.load_state_dict(weights)
-    return MarkerNet(net, mender, synthetic.surer, synthetic.sure, synthetic.tighter).eval(), label
+    how = (synthetic.surer, synthetic.sure, synthetic.tighter, synthetic.looks)
+    return MarkerNet(net, mender, *how).eval(), label
 
 
 def _between(learned: dict[str, Tensor], start: dict[str, Tensor] | None, kept: float) -> dict[str, Tensor]:

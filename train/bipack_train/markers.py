@@ -79,6 +79,9 @@ class Synthetic:
     tighter: int = field(default=0, metadata=recipe.VOLATILE)
     """Pixels by which what is repaired is smaller, on every side, than the matte that was learned."""
 
+    looks: int = field(default=1, metadata=recipe.VOLATILE)
+    """Mirror images of the plate that the published finder looks at, 1 to 4, itself included."""
+
 
 class MarkerPool:
     """Crops with markers drawn over them; a `dataset.Crops`."""

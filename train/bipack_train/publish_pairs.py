@@ -28,7 +28,7 @@ from bipack.errors import ModelRefused
 from bipack.imaging import color
 from bipack.imaging.frame import Frame
 from bipack.imaging.plate import take
-from bipack_train import export, painted_files, paintfix_run, publish_superres, results, verify
+from bipack_train import export, judging, painted_files, paintfix_run, publish_superres, results, verify
 from bipack_train.grain import Grain
 from bipack_train.models import networks
 from bipack_train.models.paintfix import PaintFix, PaintFixNet
@@ -62,6 +62,7 @@ def publish(
     Raises ModelRefused where verification fails, DiskError; then `folder` is as it was before.
     """
     net, module = modules(run, grain)
+    judging.settle(net, pairs)
     card = draft_card(run, pairs, grain is not None, minutes)
     frames = painted_files.of_pairs(pairs, run.settings.painted)
     card = painted_files.on_card(card, frames, painted_files.expected_error(run, net, pairs))

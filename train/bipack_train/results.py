@@ -15,7 +15,8 @@ from torch.nn import functional
 
 from bipack.imaging.frame import Pixels
 from bipack_train.grain import Repair
-from bipack_train.models.paintfix import PaintFixNet, gate
+from bipack_train.models.finds import gate
+from bipack_train.models.paintfix import PaintFixNet
 from bipack_train.pairs import Pair
 
 TILE, MARGIN = 768, 96
@@ -42,7 +43,7 @@ def predict(net: PaintFixNet, planes: Pixels) -> tuple[Pixels, Pixels]:
         rows = slice(top, top + inner[0].stop - inner[0].start)
         columns = slice(left, left + inner[1].stop - inner[1].start)
         fixed[inner] = result[0, :, rows, columns].permute(1, 2, 0).cpu().numpy()
-        factor[inner] = gate(logit)[0, 0, rows, columns].cpu().numpy()
+        factor[inner] = gate(net.judged(logit))[0, 0, rows, columns].cpu().numpy()
     return fixed, factor
 
 
@@ -56,7 +57,7 @@ def repairs(net: PaintFixNet, pairs: Sequence[Pair], most: int = 6) -> list[Repa
     """What the net makes of up to `most` pairs, for measuring the texture that it lacks."""
     made = []
     for pair in pairs[:: max(1, -(-len(pairs) // most))]:
-        window = _around_edit(pair)
+        window = around_edit(pair)
         planes = stacked(pair)[window]
         fixed, factor = predict(net, planes)
         inside = (pair.matte[window] > 250) & (factor >= 1.0)
@@ -64,7 +65,7 @@ def repairs(net: PaintFixNet, pairs: Sequence[Pair], most: int = 6) -> list[Repa
     return made
 
 
-def _around_edit(pair: Pair, margin: int = 64, most: int = 1024) -> tuple[slice, slice]:
+def around_edit(pair: Pair, margin: int = 64, most: int = 1024) -> tuple[slice, slice]:
     """The part of the frame around its edit, of at most `most` pixels each way."""
     spots = np.argwhere(pair.matte > 127)
     low, high = spots.min(axis=0) - margin, spots.max(axis=0) + margin + 1

@@ -19,12 +19,10 @@ import itertools
 from dataclasses import dataclass
 from typing import cast
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-GATE_FROM, GATE_TO = 0.1, 0.5
-"""Matte values between which the gate rises from exactly 0 to exactly 1."""
+from bipack_train.models.finds import NEVER_ASKED, apply_gate, decided, gate
 
 MIDDLE = 0.5
 """Subtracted from encoded pictures, so that the first layers see values around 0."""
@@ -87,6 +85,9 @@ class PaintFixNet(nn.Module):
     STEM = "stem.weight"
     """The weight whose input planes are the frames."""
 
+    sure: float = NEVER_ASKED
+    """What the logit has to reach in one pixel of a find, or the find goes; settled when the net is published."""
+
     def __init__(self, size: str = "small", frames: int = 1) -> None:
         super().__init__()
         shape = SIZES[size]
@@ -128,19 +129,13 @@ class PaintFixNet(nn.Module):
         logit = functional.pixel_shuffle(self.matte(features), 2)
         return plate[:, :3] + change.float(), logit.float()
 
+    def judged(self, logit: Tensor) -> Tensor:
+        """The matte's logit (N, 1, H, W) with all finds lowered that are not `sure`."""
+        return logit if self.sure <= NEVER_ASKED else decided(logit, self.sure)
+
 
 def _blocks(width: int, count: int) -> nn.Sequential:
     return nn.Sequential(*(Block(width) for _ in range(count)))
-
-
-def gate(logit: Tensor) -> Tensor:
-    """The matte's logit as a factor: exactly 0 below GATE_FROM, exactly 1 above GATE_TO."""
-    return ((torch.sigmoid(logit) - GATE_FROM) * (1.0 / (GATE_TO - GATE_FROM))).clamp(0.0, 1.0)
-
-
-def apply_gate(plate: Tensor, fixed: Tensor, factor: Tensor) -> Tensor:
-    """The picture with `fixed` laid in by `factor`; where it is 0 the plate itself, bit for bit."""
-    return torch.where(factor > 0, plate + factor * (fixed - plate), plate)
 
 
 class PaintFix(nn.Module):
@@ -156,7 +151,7 @@ class PaintFix(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """(N, 3 * frames, H, W), noise (N, 1, H, W), amount (1,) to the result (N, 3, H, W) and matte (N, 1, H, W)."""
         fixed, logit = self.net(plate)
-        factor = gate(logit)
+        factor = gate(self.net.judged(logit))
         current = plate[:, :3]
         if self.grain is not None and noise is not None and noise_amount is not None:
             fixed = fixed + noise_amount * self.grain(noise, fixed)

@@ -11,8 +11,6 @@ nothing where the two frames are the same, so still parts of a shot stay still t
 
 from __future__ import annotations
 
-import itertools
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -24,12 +22,6 @@ CANDIDATES = 6
 """Frames 0 and 1 moved by the flow that came from frame 0, by the one from frame 1, and as they stand."""
 
 _WEIGHTS_OF_LUMA = (0.299, 0.587, 0.114)
-
-_MEMORY = 16
-"""Channels that one level of the flow network hands to the next."""
-
-_MOTION_UNIT = 1 / 16
-"""Pixels are scaled by this where a network reads them."""
 
 
 def warp(picture: Tensor, shift: Tensor) -> Tensor:
@@ -65,143 +57,6 @@ def difference_gate(frame0: Tensor, frame1: Tensor, factor: int) -> Tensor:
     difference = (frame0 - frame1).abs().amax(dim=1, keepdim=True)
     worst = functional.max_pool2d(functional.max_pool2d(difference, factor), 5, stride=1, padding=2)
     return worst / (worst + 0.01)
-
-
-def _length(vectors: Tensor) -> Tensor:
-    """Length of (N, 2, H, W) vectors, as (N, 1, H, W); never exactly zero, so that its slope is finite."""
-    return (vectors.square().sum(dim=1, keepdim=True) + 1e-6).sqrt()
-
-
-class _Stack(nn.Module):
-    """3x3 convolutions with LeakyReLU between them; the last may start at zero."""
-
-    def __init__(self, *widths: int, stride: int = 1, zero: bool = False, last_active: bool = True) -> None:
-        super().__init__()
-        layers: list[nn.Module] = []
-        for index, (before, after) in enumerate(itertools.pairwise(widths)):
-            layers.append(nn.Conv2d(before, after, 3, stride=stride if index == 0 else 1, padding=1))
-            layers.append(nn.LeakyReLU(0.1))
-        if not last_active:
-            layers.pop()
-        self.layers = nn.Sequential(*layers)
-        if zero:
-            last = [layer for layer in layers if isinstance(layer, nn.Conv2d)][-1]
-            nn.init.zeros_(last.weight)
-            assert last.bias is not None
-            nn.init.zeros_(last.bias)
-
-    def forward(self, picture: Tensor) -> Tensor:
-        result: Tensor = self.layers(picture)
-        return result
-
-
-class _Refine(nn.Module):
-    """One level of the flow network: what the warped features say about the flow that there is."""
-
-    def __init__(self, features: int, width: int, depth: int, correlate: bool = True) -> None:
-        super().__init__()
-        self.correlate = correlate
-        # features, warped features, correlations, flow, consistency, color difference, memory
-        inputs = 2 * features + (9 if correlate else 0) + 2 + 2 + 3 + _MEMORY
-        self.body = _Stack(inputs, *[width] * depth, _MEMORY)
-        self.head = _Stack(_MEMORY, 3, zero=True, last_active=False)
-
-    def forward(
-        self,
-        mine: Tensor,
-        other: Tensor,
-        flow: Tensor,
-        back: Tensor,
-        color: Tensor,
-        other_color: Tensor,
-        memory: Tensor,
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Features, flow there and back, shrunk frames and memory to (change of flow, reliability logit, memory)."""
-        channels, kept = other.shape[1], 2
-        looked_up = warp(torch.cat([other.float(), back, other_color], dim=1), flow)
-        there, returned = looked_up[:, :channels], looked_up[:, channels : channels + kept]
-        seen = [
-            mine,
-            there,
-            flow * _MOTION_UNIT,
-            (flow + returned) * 0.25,
-            looked_up[:, channels + kept :] - color,
-            memory,
-        ]
-        if self.correlate:
-            seen.append(_correlation(mine, there.to(mine.dtype)))
-        hidden = self.body(torch.cat([part.to(mine.dtype) for part in seen], dim=1))
-        result = self.head(hidden).float()
-        return result[:, :2], result[:, 2:], hidden
-
-
-def _correlation(first: Tensor, second: Tensor) -> Tensor:
-    """Mean product of the features at each pixel with those one pixel away in all directions: (N, 9, H, W)."""
-    height, width = first.shape[2], first.shape[3]
-    padded = functional.pad(second, (1, 1, 1, 1))
-    parts = [
-        (first * padded[:, :, row : row + height, column : column + width]).mean(dim=1, keepdim=True)
-        for row in range(3)
-        for column in range(3)
-    ]
-    return torch.cat(parts, dim=1)
-
-
-class FlowNet(nn.Module):
-    """Refines a flow in both directions, from 1/8 to 1/2 of the resolution given, with the same weights both ways."""
-
-    def __init__(self, width: int = 32) -> None:
-        super().__init__()
-        self.at_half = _Stack(12, 24, 24)
-        self.at_quarter = _Stack(24, width, width, stride=2)
-        self.at_eighth = _Stack(width, 48, 48, stride=2)
-        self.refine_eighth = _Refine(48, 48, 3)
-        self.refine_quarter = _Refine(width, 48, 3)
-        self.refine_half = _Refine(24, 32, 2, correlate=False)
-
-    def forward(self, frame0: Tensor, frame1: Tensor, prior: Tensor) -> tuple[Tensor, Tensor]:
-        """Encoded frames (N, 3, H, W) and a flow (N, 4, H, W: 0 to 1 as x, y, then 1 to 0) to the refined flow of the
-        same kind, in pixels, and the reliability (N, 2, H, W) of frame 0's and of frame 1's flow, 0 to 1.
-        """
-        # Both directions are one batch: the first half looks from frame 0 to 1, the second from 1 to 0.
-        count = frame0.shape[0]
-        frames = torch.cat([frame0, frame1])
-        start = torch.cat([prior[:, :2], prior[:, 2:]])
-        half = self.at_half(functional.pixel_unshuffle(frames, 2))
-        quarter = self.at_quarter(half)
-        eighth = self.at_eighth(quarter)
-        change = torch.zeros_like(shrink(start, 8))
-        certain = torch.zeros_like(change[:, :1])
-        memory = torch.zeros_like(eighth[:, :_MEMORY])
-        levels = ((8, eighth, self.refine_eighth), (4, quarter, self.refine_quarter), (2, half, self.refine_half))
-        for factor, features, refine in levels:
-            flow = shrink(start, factor) * (1 / factor) + change
-            color = shrink(frames, factor)
-            step, more, memory = refine(
-                features, _swap(features, count), flow, _swap(flow, count), color, _swap(color, count), memory
-            )
-            change, certain = change + step, certain + more
-            if factor > 2:
-                change, certain, memory = enlarge(change) * 2.0, enlarge(certain), enlarge(memory)
-        gate = enlarge(difference_gate(frame0, frame1, 2))
-        flow = start + enlarge(change) * 2.0 * torch.cat([gate, gate])
-        logit = enlarge(certain) * torch.cat([gate, gate]) + _agreement(shrink(flow, 2) * 0.5, count)
-        reliability = torch.sigmoid(logit)
-        return (
-            torch.cat([flow[:count], flow[count:]], dim=1),
-            torch.cat([reliability[:count], reliability[count:]], dim=1),
-        )
-
-
-def _swap(both: Tensor, count: int) -> Tensor:
-    """The other direction in place of each."""
-    return torch.cat([both[count:], both[:count]])
-
-
-def _agreement(flow: Tensor, count: int) -> Tensor:
-    """Logit of how well the flows there and back agree, at twice the size: 4 where they do, falling with the miss."""
-    miss = _length(flow + warp(_swap(flow, count), flow))
-    return enlarge(4.0 - 6.0 * miss / (1.0 + 0.1 * _length(flow)))
 
 
 class SynthesisNet(nn.Module):

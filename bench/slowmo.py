@@ -22,7 +22,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import cv2
 import numpy as np
@@ -105,7 +105,15 @@ def _scores(step: SlowMoStep, name: str, moments: Iterator, look: str | None) ->
         frames = [frame_of(color.decode(encoded)) for encoded in (moment.frame0, moment.frame1)]
         # Named, since frames made after each other may have one address, by which motion would be found again.
         key = f"{name} {index}"
-        found = [encoded_of(between(step, frames, moment.time, method, key)) for method in ("classical", "auto")]
+        around = {
+            at: frame_of(color.decode(one.copy()))
+            for at, one in zip((-1, 2), moment.around, strict=True)
+            if one is not None
+        }
+        found = [
+            encoded_of(between(step, frames, moment.time, method, key, beside))
+            for method, beside in (("classical", {}), ("auto", around))
+        ]
         mixed = moment.frame0 * np.float32(1 - moment.time) + moment.frame1 * np.float32(moment.time)
         if look and index < 3:
             _write_strip(look, f"{name} {index}", moment.frame0, moment.truth, *found)
@@ -227,13 +235,22 @@ def open_step(model: str) -> SlowMoStep:
     return SlowMoStep(None if model == "none" else catalog.locate(model))
 
 
-def between(step: SlowMoStep, frames: Sequence[Frame], at: float, method: str = "auto", key: str = "") -> Frame:
-    """The frame at `at`, 0 to 1, between two, as `bipack run` makes it. The same `key` means the same frames."""
+def between(
+    step: SlowMoStep,
+    frames: Sequence[Frame],
+    at: float,
+    method: str = "auto",
+    key: str = "",
+    around: Mapping[int, Frame] | None = None,
+) -> Frame:
+    """The frame at `at`, 0 to 1, between two, as `bipack run` makes it; `around` are the frames before (-1) and after
+    (2) where they are there. The same `key` means the same frames."""
     knobs = knob_values(step.knobs, {"method": method, "cuts": "ignore"}, 0, "slowmo")
     control = StepControl(lambda fraction: None, lambda text: None, threading.Event())
-    hashes = {offset: f"{key} {offset}" if key else f"{id(frame)}" for offset, frame in enumerate(frames)}
-    moment = Moment(1, at, at, at, 0.0, 0.0, (0, 1))
-    return step.process(StepInput(1, dict(enumerate(frames)), knobs=knobs, hashes=hashes, moment=moment), control)
+    given = {**dict(enumerate(frames)), **(around or {})}
+    hashes = {offset: f"{key} {offset}" if key else f"{id(frame)}" for offset, frame in given.items()}
+    moment = Moment(1, at, at, at, 0.0, 0.0, (0, 1), around=tuple(around or ()))
+    return step.process(StepInput(1, given, knobs=knobs, hashes=hashes, moment=moment), control)
 
 
 def frame_of(linear: Pixels) -> Frame:

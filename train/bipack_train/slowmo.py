@@ -2,9 +2,9 @@
 
 The flow network learns first: the new frame that its flow and bending bring, mixed as the synthesis network weighs it,
 must be the true one; where the scene was rendered, the true flow and visibility are known too. Then the synthesis
-network is fitted to what that flow brings (`slowmo_synthesis`). A pool of moments with their classical flow is made first and kept in the run's
-folder, so that the loop only trains. `minutes` bounds the loop by the clock: rates follow the share of the time that
-is used up.
+network is fitted to what that flow brings (`slowmo_synthesis`). A pool of moments with their classical flow is made
+first and kept in the run's folder, so that the loop only trains. `minutes` bounds the loop by the clock: rates follow
+the share of the time that is used up.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """What a pixel of a new frame can be: both frames moved to the new moment in two ways, and both as they stand.
 
 The flow from frame 0 to frame 1 is carried forward to the moment and so is the flow back, along a path that bends as
-the motion does; where an edge hides or shows something the two disagree, and one of them is right. Pictures are encoded (`imaging.color`) and at the size at which
-motion is looked for; flows are carried at half of it. The slow-motion model weighs what it finds here.
+the motion does; where an edge hides or shows something the two disagree, and one of them is right. Pictures are encoded
+(`imaging.color`) and at the size at which motion is looked for; flows are carried at half of it. The slow-motion model
+weighs what it finds here.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from bipack.card import Knob
 from bipack.catalog import Located
 from bipack.errors import Cancelled, CorruptInput, UsageError
 from bipack.frames import parse_frames
-from bipack.imaging import layers
+from bipack.imaging import classical_flow, layers
 from bipack.imaging.classical_flow import Between
 from bipack.imaging.frame import Box, Frame, Part, Pixels
 from bipack.imaging.motion_layers import hazard_layer, motion_layers
@@ -30,17 +30,19 @@ from bipack.retime import Moment
 from bipack.slowmo_knobs import HAZARD_CHANNEL, NAME, SLOWMO, TIMING_NAMES, VECTOR_CHANNELS
 from bipack.worker import slowmo_repeats
 from bipack.worker.model_step import aligned_matte
-from bipack.worker.slowmo_motion import Look, Networks, PairMotion, look_at
+from bipack.worker.slowmo_motion import Beside, Look, Networks, PairMotion, look_at
 from bipack.worker.step import StepControl, StepInput
 
-VERSION = "1"
+VERSION = "2"
 """Goes into the key of every result; raised when a result changes."""
 
 _PAIRS_KEPT = 3
+_LOOKS_KEPT = _FLOWS_KEPT = 4
 _BLUR_STEP = 1.5
 """Pixels of motion between two moments of a shutter, where their number is chosen by itself."""
 
 _SAMPLES = (5, 64)
+_BEFORE, _AFTER = "before", "after"
 _NAMELESS = itertools.count()
 
 
@@ -59,6 +61,7 @@ class SlowMoStep:
         ]  # fmt: skip
         self._pairs: OrderedDict[tuple[Any, ...], PairMotion] = OrderedDict()
         self._looks: OrderedDict[tuple[Any, ...], Look] = OrderedDict()
+        self._flows: OrderedDict[tuple[Any, ...], Pixels] = OrderedDict()
         self._told: set[str] = set()
 
     # -- planning ------------------------------------------------------------------------------------------------------
@@ -83,7 +86,8 @@ class SlowMoStep:
                 f"Frame {beyond[0]} is not part of the result, which has frames {timing.frames[0]}-{timing.frames[-1]}."
             )
         self._told.clear()
-        moments = {frame: timing.moment(frame, shutter, vectors) for frame in request.frames}
+        around = str(settings.get("method", "auto")) != "classical" and bool(self._networks and self._networks.bends)
+        moments = {frame: timing.moment(frame, shutter, vectors, around) for frame in request.frames}
         if str(settings.get("repeats", "keep")) == "smooth":
             moments = slowmo_repeats.smoothed(moments, request, source, notice)
         return moments
@@ -104,7 +108,8 @@ class SlowMoStep:
             raise UsageError("Slow motion works on a sequence; it cannot be run on a frame by itself.")
         if control.cancel.is_set():
             raise Cancelled("Stopped on request; finished frames are kept.")
-        source, given = given, _of_one_window(_named(given))
+        given = _named(given)
+        source, given = given, _of_one_window(given)
         times = self._times(given, control)
         held = self._held(given, times, control)
         if held is not None:
@@ -239,27 +244,47 @@ class SlowMoStep:
         offsets = (first, first + 1)
         method = self._networks_for(str(given.knobs["method"]))
         size = int(given.knobs["flow_size"])
+        sees = method is not None and method.bends and not which
+        before, after = (offset if sees and _has(given, offset) else None for offset in (first - 1, first + 2))
         key: tuple[Any, ...] = (*(given.hashes[offset] for offset in offsets), size)
         key += (given.layer, method is None, _place(given.frames[first], given.layer))
         key += (which, *(id(given.mattes[offset]) for offset in offsets if which))
+        key += tuple("" if offset is None else given.hashes[offset] for offset in (before, after))
         if key not in self._pairs:
             looks = [self._look(given, offset, size) for offset in offsets]
             if which:
                 looks = [_hidden(look, given, offset, which) for look, offset in zip(looks, offsets, strict=True)]
-            self._pairs[key] = PairMotion(looks[0], looks[1], method, control.cancel)
-            while len(self._pairs) > _PAIRS_KEPT:
-                self._pairs.popitem(last=False)
+                prior = classical_flow.prior_of(looks[0].encoded, looks[1].encoded)
+            else:
+                prior = self._flow(given, first, size)
+            around: tuple[Beside, Beside] = (None, None)
+            if before is not None:
+                around = (self._look(given, before, size), self._flow(given, before, size)[:, :, 2:]), None
+            if after is not None:
+                around = around[0], (self._look(given, after, size), self._flow(given, first + 1, size)[:, :, :2])
+            self._pairs[key] = PairMotion(looks[0], looks[1], prior, method, control.cancel, around)
+            _forget(self._pairs, _PAIRS_KEPT)
         self._pairs.move_to_end(key)
         return self._pairs[key]
 
     def _look(self, given: StepInput, offset: int, size: int) -> Look:
-        window = _place(given.frames[offset], given.layer)
-        key = given.hashes[offset], size, given.layer, window
+        frame = _frame(given, offset)
+        key = given.hashes[offset], size, given.layer, _place(frame, given.layer)
         if key not in self._looks:
-            self._looks[key] = look_at(given.frames[offset], given.layer, size)
-            while len(self._looks) > 2:
-                self._looks.popitem(last=False)
+            self._looks[key] = look_at(frame, given.layer, size)
+            _forget(self._looks, _LOOKS_KEPT)
+        self._looks.move_to_end(key)
         return self._looks[key]
+
+    def _flow(self, given: StepInput, first: int, size: int) -> Pixels:
+        """The classical flow between frame `first` and the next, both ways."""
+        key = given.hashes[first], given.hashes[first + 1], size, given.layer, _place(_frame(given, first), given.layer)
+        if key not in self._flows:
+            looks = [self._look(given, offset, size) for offset in (first, first + 1)]
+            self._flows[key] = classical_flow.prior_of(looks[0].encoded, looks[1].encoded)
+            _forget(self._flows, _FLOWS_KEPT)
+        self._flows.move_to_end(key)
+        return self._flows[key]
 
     def _networks_for(self, method: str) -> Networks | None:
         if method == "model" and self._networks is None:
@@ -276,6 +301,7 @@ class SlowMoStep:
         """Give the model's memory back."""
         self._pairs.clear()
         self._looks.clear()
+        self._flows.clear()
         if self._networks is not None:
             self._networks.close()
 
@@ -322,21 +348,43 @@ def _place(frame: Frame, layer: str) -> Box:
     return frame.parts[layers.find(frame, layer, 3)[0]].data_window
 
 
+def _forget(kept: OrderedDict[tuple[Any, ...], Any], most: int) -> None:
+    """Give up what was not used for longest."""
+    while len(kept) > most:
+        kept.popitem(last=False)
+
+
 def _named(given: StepInput) -> StepInput:
     """The same with a hash for every frame; one that comes without it is taken for a new one."""
     names = {offset: given.hashes.get(offset) or f"nameless {next(_NAMELESS)}" for offset in given.frames}
     return dataclasses.replace(given, hashes=names)
 
 
+def _has(given: StepInput, offset: int) -> bool:
+    return offset in given.frames or _side(given, offset) in given.sides
+
+
+def _frame(given: StepInput, offset: int) -> Frame:
+    """A frame of the moment, or one beside it."""
+    return given.frames[offset] if offset in given.frames else given.sides[_side(given, offset)]
+
+
+def _side(given: StepInput, offset: int) -> str:
+    return _BEFORE if offset == min(given.frames) - 1 else _AFTER if offset == max(given.frames) + 1 else ""
+
+
 def _of_one_window(given: StepInput) -> StepInput:
-    """The same with all frames on one data window. Raises CorruptInput where their formats differ."""
+    """The same with all frames of the moment on one data window, and those beside it, which only tell how motion
+    bends, as `sides` where they have that window too. Raises CorruptInput where the moment's formats differ."""
+    assert given.moment is not None
+    beside = {offset: frame for offset, frame in given.frames.items() if offset in given.moment.around}
+    given = dataclasses.replace(given, frames={at: one for at, one in given.frames.items() if at not in beside})
     offsets = sorted(given.frames)
     if len(offsets) == 1:
         return given
     formats = [_format(given.frames[offset], given.layer) for offset in offsets]
     for offset, found in zip(offsets, formats, strict=True):
         if found != formats[0]:
-            assert given.moment is not None
             numbers = [given.moment.numbers[which] for which in (offsets[0], offset)]
             sizes = [f"{window.width}x{window.height}" for window in (formats[0], found)]
             raise CorruptInput(
@@ -344,7 +392,13 @@ def _of_one_window(given: StepInput) -> StepInput:
                 "be found between two sizes. Reformat the shot to one."
             )
     frames = joined([given.frames[offset] for offset in offsets])
-    return dataclasses.replace(given, frames=dict(zip(offsets, frames, strict=True)))
+    place = formats[0], _place(frames[0], given.layer)
+    fitting = {
+        _side(given, offset): frame
+        for offset, frame in beside.items()
+        if (_format(frame, given.layer), _place(frame, given.layer)) == place
+    }
+    return dataclasses.replace(given, frames=dict(zip(offsets, frames, strict=True)), sides=fitting)
 
 
 def _format(frame: Frame, layer: str) -> Box:

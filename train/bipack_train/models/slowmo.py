@@ -1,12 +1,12 @@
-"""The two networks of slow motion: flow once for a pair of frames, synthesis once for each new frame.
+"""The synthesis network of slow motion, once for each new frame, and what it shares with the flow network.
 
-Neither paints pixels. `FlowNet` refines the classical flow that the host hands in and says how far it can be trusted.
-The host carries flow forward to the new moment, which has no ONNX operator, and makes the candidates of every pixel
+Neither network paints pixels. The flow network (`slowmo_flow`) settles the classical flow that the host hands in. The
+host carries it forward to the new moment, which has no ONNX operator, and makes the candidates of every pixel
 (`bipack.imaging.candidates`); `SynthesisNet` says what each of them counts for. The host mixes the plate's own pixels
 by these weights, so that HDR, alpha and other channels survive.
 
-Every learned part starts at zero and is added to what consistency and visibility say. What FlowNet adds fades to
-nothing where the two frames are the same, so still parts of a shot stay still to the bit.
+Every learned part starts at zero and is added to what consistency and visibility say. What the flow network adds fades
+to nothing where the two frames are the same, so still parts of a shot stay still to the bit.
 """
 
 from __future__ import annotations

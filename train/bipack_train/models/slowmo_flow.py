@@ -87,7 +87,7 @@ class _Settle(nn.Module):
 
 
 def _apart(first: Tensor, second: Tensor, reach: int) -> Tensor:
-    """Mean difference of each pixel's features from those of all pixels up to `reach` away: (N, (2 reach + 1)^2, H, W)."""
+    """How far each pixel's features differ from those up to `reach` pixels away: (N, (2 reach + 1)^2, H, W)."""
     height, width = first.shape[2], first.shape[3]
     padded = functional.pad(second, (reach,) * 4, mode="replicate")
     window = range(2 * reach + 1)

@@ -128,8 +128,8 @@ class Retime:
         # Without vectors the same moment is the same frame whatever its neighbours are.
         steps = (back, on) if vectors else (0, 0)
         share, opens, closes = now - base, opens - base, closes - base
-        steps = float(steps[0]), float(steps[1])
-        return Moment(base, float(share), float(opens), float(closes), *steps, offsets, around=outer)
+        times = float(share), float(opens), float(closes), float(steps[0]), float(steps[1])
+        return Moment(base, *times, offsets, (), outer)
 
     def needed(self, frame: int, shutter: float = 0.0, vectors: bool = False, around: bool = False) -> Tuple[int, ...]:
         """Source frames that an output frame is made from; the arguments are those of `moment`."""

@@ -156,8 +156,8 @@ def judge(nets: nn.ModuleDict, batch: Batch, schedule: Schedule, autocast: bool)
     # One lamp must not outweigh all else.
     peak = batch.between.amax(dim=(1, 2, 3), keepdim=True).clamp(min=1.0)
     wrong = [((part - batch.between) / peak)[:, :, _MARGIN:-_MARGIN, _MARGIN:-_MARGIN] for part in parts]
-    shares = weights[:, :, _MARGIN:-_MARGIN, _MARGIN:-_MARGIN].split(1, dim=1)
-    pairs = list(zip(shares, wrong, strict=True))
+    shares = weights[:, :, _MARGIN:-_MARGIN, _MARGIN:-_MARGIN]
+    pairs = [(shares[:, index : index + 1], miss) for index, miss in enumerate(wrong)]
     mixed = torch.stack([share * miss for share, miss in pairs]).sum(dim=0).square().mean(dim=(1, 2, 3))
     each = torch.stack([share * miss.square() for share, miss in pairs]).sum(dim=0).mean(dim=(1, 2, 3))
     loss = 0.5 * (torch.log(mixed + _FLOOR) + torch.log(each + _FLOOR)).mean()

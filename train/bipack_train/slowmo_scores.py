@@ -90,8 +90,8 @@ def clip_moments(data: str, held_out: HeldOut, most: int) -> Iterator[Moment]:
     chosen = sorted({int(index) for index in np.linspace(0, len(moments) - 1, min(most, len(moments)))})
     for index in chosen:
         moment = moments[index]
-        frames = (clip[number] for number in (moment.first, moment.second, moment.middle))
-        yield Moment(*frames, moment.time, clip.around(moment))
+        truth = clip[moment.middle]
+        yield Moment(clip[moment.first], clip[moment.second], truth, moment.time, clip.around(moment))
 
 
 def rendered_moments(data: str, most: int, size: int = 256) -> Iterator[Moment]:

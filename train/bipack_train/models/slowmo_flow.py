@@ -109,8 +109,10 @@ class FlowNet(nn.Module):
         self.at_eighth = _Features(quarter, eighth, 2)
         self.at_sixteenth = _Features(eighth, sixteenth, 2)
         self.levels = nn.ModuleList(
-            _Settle(*shape, scale=level / 4)
-            for *shape, level in zip(_FEATURES, _COMPARED, _REACH, _WIDTHS, _LEVELS, strict=True)
+            _Settle(features, compared, reach, width, level / 4)
+            for features, compared, reach, width, level in zip(
+                _FEATURES, _COMPARED, _REACH, _WIDTHS, _LEVELS, strict=True
+            )
         )
 
     def forward(self, frame0: Tensor, frame1: Tensor, prior: Tensor, around: Tensor) -> tuple[Tensor, Tensor, Tensor]:

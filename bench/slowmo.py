@@ -172,8 +172,9 @@ def _bare_inference(step: SlowMoStep, shot: Sequence[Frame]) -> float:
     """Finding motion and moving pixels, without files: what no run can do without."""
     begun = time.perf_counter()
     for first in range(len(shot) - 1):
+        around = {at: shot[first + at] for at in (-1, 2) if 0 <= first + at < len(shot)}
         for index in range(1, FACTOR):
-            between(step, shot[first : first + 2], index / FACTOR, key=f"bare {first}")
+            between(step, shot[first : first + 2], index / FACTOR, key="bare", around=around, first=first)
     return time.perf_counter() - begun
 
 
@@ -242,13 +243,14 @@ def between(
     method: str = "auto",
     key: str = "",
     around: Mapping[int, Frame] | None = None,
+    first: int = 0,
 ) -> Frame:
     """The frame at `at`, 0 to 1, between two, as `bipack run` makes it; `around` are the frames before (-1) and after
-    (2) where they are there. The same `key` means the same frames."""
+    (2) where they are there. The same `key` means the same shot, of which `first` is the first frame."""
     knobs = knob_values(step.knobs, {"method": method, "cuts": "ignore"}, 0, "slowmo")
     control = StepControl(lambda fraction: None, lambda text: None, threading.Event())
     given = {**dict(enumerate(frames)), **(around or {})}
-    hashes = {offset: f"{key} {offset}" if key else f"{id(frame)}" for offset, frame in given.items()}
+    hashes = {offset: f"{key} {first + offset}" if key else f"{id(frame)}" for offset, frame in given.items()}
     moment = Moment(1, at, at, at, 0.0, 0.0, (0, 1), around=tuple(around or ()))
     return step.process(StepInput(1, given, knobs=knobs, hashes=hashes, moment=moment), control)
 

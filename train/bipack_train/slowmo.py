@@ -141,8 +141,9 @@ class Judged:
 def judge(nets: nn.ModuleDict, batch: Batch, schedule: Schedule, autocast: bool) -> Judged:
     """Find flow and bending, make the new frame as the host does, and compare it with the true one.
 
-    What is judged is a mean of PSNRs, so each crop counts by the logarithm of its error: half by that of the mix, half
-    by that of its parts, so that no two wrong ones agree on their mean.
+    Each crop counts by the root of its error: by the logarithm, which is what a mean of PSNRs judges, the noise of easy
+    crops drowns what hard ones teach about motion. Half is the error of the mix, half that of its parts, so that no two
+    wrong ones agree on their mean.
     """
     with torch.autocast(batch.frame0.device.type, torch.bfloat16, enabled=autocast):
         flow, bend, reliability = nets["flow"](batch.frame0, batch.frame1, batch.prior, batch.bend)
@@ -160,7 +161,7 @@ def judge(nets: nn.ModuleDict, batch: Batch, schedule: Schedule, autocast: bool)
     pairs = [(shares[:, index : index + 1], miss) for index, miss in enumerate(wrong)]
     mixed = torch.stack([share * miss for share, miss in pairs]).sum(dim=0).square().mean(dim=(1, 2, 3))
     each = torch.stack([share * miss.square() for share, miss in pairs]).sum(dim=0).mean(dim=(1, 2, 3))
-    loss = 0.5 * (torch.log(mixed + _FLOOR) + torch.log(each + _FLOOR)).mean()
+    loss = 0.5 * ((mixed + _FLOOR).sqrt() + (each + _FLOOR).sqrt()).mean()
     if float(batch.known.sum()) > 0:
         loss = (
             loss

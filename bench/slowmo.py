@@ -191,12 +191,12 @@ def _run(model: str, folder: str, *more: str) -> tuple[float, dict[str, float]]:
 
 
 def print_memory(model: str, results: int = 4) -> None:
-    """Peak resident memory of a run over two 8K frames."""
+    """Peak resident memory of a run over the middle two of four 8K frames."""
     with tempfile.TemporaryDirectory() as folder:
-        shot = moving_shot(7680, 4320, 2, alpha=True)
+        shot = moving_shot(7680, 4320, 4, alpha=True)
         write_shot(folder, shot)
         shot.clear()
-        seconds, _ = _run(model, folder, "--output-frames", f"1-{results}")
+        seconds, _ = _run(model, folder, "--output-frames", f"{FACTOR + 1}-{FACTOR + results}")
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024 / 2**30
     print(f"8K RGBA half, x{FACTOR}: {results} frames in {seconds:.0f} s, peak memory {peak:.2f} GiB")
 

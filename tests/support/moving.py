@@ -71,7 +71,12 @@ def install_slowmo(folder: Path, bends: bool = True) -> Path:
     half = b.const(0.5)
     shares = [b.op("Mul", share, half) for share in (sooner, later)]
     weights = b.op("Concat", *shares, *shares, none, none, axis=1)
-    inputs = [("moved", (1, 12, "H", "W")), ("frame0", plane), ("frame1", plane), ("landed", (1, 6, "H", "W"))]
+    inputs = [
+        ("moved", (1, 12, "H", "W")),
+        ("frame0", plane),
+        ("frame1", plane),
+        ("landed", (1, 10 if bends else 6, "H", "W")),
+    ]
     second = b.model([weights], [*inputs, ("time", (1, 1, 1, 1))], (1, "C", "H", "W"), names=("weights",))
     paths = [graphs.save(model, folder / name) for model, name in ((first, "flow.onnx"), (second, "synthesis.onnx"))]
     card = ModelCard(

@@ -116,6 +116,21 @@ def test_a_flow_network_that_is_kept_stays_what_it_was(tmp_path):
         slowmo._begin_with(slowmo.networks(TINY), {"flow.at_half.layers.0.weight": torch.zeros(1)}, keep_flow=True)
 
 
+def test_a_synthesis_network_that_read_less_goes_on_with_what_it_knows():
+    known = slowmo.networks(TINY).state_dict()
+    torch.nn.init.normal_(known["synthesis.head.weight"])
+    fewer = dict(known, **{"synthesis.enter.weight": known["synthesis.enter.weight"][:, :-6]})
+    nets = slowmo.networks(TINY)
+    slowmo._begin_with(nets, fewer, keep_flow=False)
+    features = torch.rand(1, FEATURES, 4, 4)
+    features[:, -6:] = 0
+    reference = slowmo.networks(TINY)
+    reference.load_state_dict(known)
+    changes = [one["synthesis"].change(features) for one in (nets, reference)]
+    assert torch.allclose(changes[0], changes[1]) and changes[0].any()
+    assert not nets["synthesis"].enter.weight[:, -6:].any()
+
+
 def test_the_classical_method_finds_the_frame_between():
     frames = [frame.astype(np.float32) / 255 for frame in sliding(3, step=3.0)]
     prior = classical_flow.prior_of(frames[0], frames[2])

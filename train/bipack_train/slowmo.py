@@ -52,7 +52,7 @@ _MARGIN = 12
 """Pixels at the border of a crop that are not judged: it hides where they come from."""
 
 _FLOOR = 2e-5
-"""Squared error of a crop below which it counts for no more: 47 dB."""
+"""Squared error that every crop is taken to have besides its own, so that the slope of the root stays small: 47 dB."""
 
 _OUTER = ("at_quarter.enter", *(f"levels.{level}.{part}" for level in range(3) for part in ("compare", "head")))
 """Layers of the flow network that Adam turns; the others are turned by Muon."""
@@ -290,7 +290,8 @@ def train(
 
 
 def _begin_with(nets: nn.ModuleDict, weights: dict[str, Tensor], keep_flow: bool) -> None:
-    """Start from weights; a network of another shape begins afresh.
+    """Start from weights; a network of another shape begins afresh, but for a synthesis network that read fewer
+    features, the first of those of now: it goes on with what it knows.
 
     Raises ModelRefused where that is the flow network, and `keep_flow` is set.
     """
@@ -298,6 +299,9 @@ def _begin_with(nets: nn.ModuleDict, weights: dict[str, Tensor], keep_flow: bool
         prefix = f"{part}."
         own = {name[len(prefix) :]: value for name, value in weights.items() if name.startswith(prefix)}
         expected = {name: value.shape for name, value in nets[part].state_dict().items()}
+        if part == "synthesis" and "enter.weight" in own:
+            lack = nets[part].enter.weight.shape[1] - own["enter.weight"].shape[1]
+            own["enter.weight"] = functional.pad(own["enter.weight"], (0, 0, 0, 0, 0, max(0, lack)))
         if {name: value.shape for name, value in own.items()} == expected:
             nets[part].load_state_dict(own)
         elif part == "flow" and keep_flow:

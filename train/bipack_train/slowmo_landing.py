@@ -17,7 +17,7 @@ from bipack_train.models.slowmo import enlarge, shrink, warp
 def landed(frame0: Tensor, frame1: Tensor, flow: Tensor, bend: Tensor, time: Tensor) -> tuple[Tensor, Tensor]:
     """Encoded frames (N, 3, H, W), flow and bending (N, 4, H, W) and time (N, 1, 1, 1) to what came to the new frame.
 
-    (N, 6, H / 2, W / 2) as `Candidates.landed` and the shifts of its four candidates, (N, 8, H, W).
+    (N, LANDED, H / 2, W / 2) as `Candidates.landed` and the shifts of its four candidates, (N, 8, H, W).
     """
     small0, small1 = shrink(frame0, 2), shrink(frame1, 2)
     half, bent = (0.5 * shrink(vectors, 2) for vectors in (flow, bend))
@@ -28,7 +28,8 @@ def landed(frame0: Tensor, frame1: Tensor, flow: Tensor, bend: Tensor, time: Ten
     for motion, turn in ((from0, 1), (from1, -1)):
         whole = 2 * enlarge(motion)
         shifts += [turn * share * whole[:, :2] - curve * whole[:, 2:] for share in (-time, 1 - time)]
-    return torch.cat([from0[:, :2], -from1[:, :2], cover0, cover1], dim=1), torch.cat(shifts, dim=1)
+    parts = [from0[:, :2], -from1[:, :2], cover0, cover1, from0[:, 2:], from1[:, 2:]]
+    return torch.cat(parts, dim=1), torch.cat(shifts, dim=1)
 
 
 def moved(frame0: Tensor, frame1: Tensor, shifts: Tensor) -> list[Tensor]:

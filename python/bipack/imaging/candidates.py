@@ -21,6 +21,9 @@ MATCH = 20.0
 
 COVER_MOST = 2.0
 
+LANDED = 10
+"""Channels of `Candidates.landed`; models before 0.3.0 read the first six."""
+
 
 @dataclass(frozen=True, eq=False)
 class Candidates:
@@ -31,15 +34,16 @@ class Candidates:
     frame 1."""
 
     landed: Pixels
-    """(height / 2, width / 2, 6): x and y of the motion from frame 0 to 1 as it came from frame 0 and as it came from
-    frame 1, in pixels of the half size; then the area, 0 to 2, that came from frame 0 and from frame 1."""
+    """(height / 2, width / 2, LANDED): x and y of the motion from frame 0 to 1 as it came from frame 0 and as it came
+    from frame 1, in pixels of the half size; the area, 0 to 2, that came from frame 0 and from frame 1; and x and y of
+    the bending that came from either, in these pixels for each frame squared."""
 
     shifts: tuple[Pixels, ...]
     """Four of (height, width, 2): x and y, in pixels, from the new frame to where each of `moved` was taken."""
 
     @property
     def landed_whole(self) -> Pixels:
-        """`landed` with each value on two by two pixels: (height, width, 6)."""
+        """`landed` with each value on two by two pixels: (height, width, LANDED)."""
         return self.landed.repeat(2, axis=0).repeat(2, axis=1)
 
 
@@ -63,7 +67,15 @@ def candidates(frame0: Pixels, frame1: Pixels, flow: Pixels, bend: Pixels, time:
         for frame, share in ((frame0, -time), (frame1, 1 - time)):
             shifts.append(np.float32(turn * share) * whole[:, :, :2] - curve * whole[:, :, 2:])
             moved.append(warp(frame, shifts[-1], cv2.INTER_CUBIC))
-    landed = np.concatenate([from0[:, :, :2], -from1[:, :, :2], cover0[:, :, None], cover1[:, :, None]], axis=2)
+    parts = (
+        from0[:, :, :2],
+        -from1[:, :, :2],
+        cover0[:, :, None],
+        cover1[:, :, None],
+        from0[:, :, 2:],
+        from1[:, :, 2:],
+    )
+    landed = np.concatenate(parts, axis=2)
     return Candidates(tuple(moved), landed, tuple(shifts))
 
 

@@ -105,7 +105,8 @@ class Networks:
         self, planes: dict[str, Pixels], found: Candidates, time: float, cancel: threading.Event | None
     ) -> Pixels:
         """What each candidate at `time` counts for, (height, width, 6) of the padded size."""
-        given = {"moved": _as_planes(*found.moved), "landed": _as_planes(found.landed_whole)}
+        landed = found.landed_whole if self.bends else found.landed_whole[:, :, :6]
+        given = {"moved": _as_planes(*found.moved), "landed": _as_planes(landed)}
         moment = np.full((1, 1, 1, 1), time, np.float32)
         return _pixels(self._synthesis.run({**planes, **given, "time": moment}, cancel)["weights"])
 

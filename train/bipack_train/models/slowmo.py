@@ -63,8 +63,8 @@ class SynthesisNet(nn.Module):
     """What each candidate for a pixel of the new frame counts for.
 
     It reads how far the candidates differ from each other over windows of several sizes, how much of each frame
-    landed, how uneven motion and picture are, and the time; all at half the size. There is no window in the network
-    itself, so that it can be learned from single pixels.
+    landed, how uneven motion and picture are, how far motion bends, and the time; all at half the size. There is no
+    window in the network itself, so that it can be learned from single pixels.
     """
 
     def __init__(self, width: int = 48) -> None:
@@ -82,9 +82,9 @@ class SynthesisNet(nn.Module):
     def forward(self, moved: Tensor, frame0: Tensor, frame1: Tensor, landed: Tensor, time: Tensor) -> Tensor:
         """The candidates, the encoded frames (N, 3, H, W) and the time (N, 1, 1, 1), 0 to 1, to weights (N, 6, H, W).
 
-        `moved` (N, 12, H, W) and `landed` (N, 6, H, W: each value on two by two pixels, so that all inputs are of one
-        size) are those of `bipack.imaging.candidates`. The weights are those of the four of `moved`, of frame 0 and of
-        frame 1; their sum is 1.
+        `moved` (N, 12, H, W) and `landed` (N, LANDED, H, W: each value on two by two pixels, so that all inputs are of
+        one size) are those of `bipack.imaging.candidates`. The weights are those of the four of `moved`, of frame 0 and
+        of frame 1; their sum is 1.
         """
         features, guess = read(torch.cat([moved, frame0, frame1], dim=1), shrink(landed, 2), time)
         return enlarge(torch.softmax(guess + self.change(features), dim=1))
@@ -97,11 +97,11 @@ class SynthesisNet(nn.Module):
         return result
 
 
-FEATURES = 94
+FEATURES = 100
 
 
 def read(pictures: Tensor, landed: Tensor, time: Tensor) -> tuple[Tensor, Tensor]:
-    """Candidates (N, 18, H, W) and `landed` (N, 6, H / 2, W / 2) to what SynthesisNet reads.
+    """Candidates (N, 18, H, W) and `landed` (N, LANDED, H / 2, W / 2) to what SynthesisNet reads.
 
     Returns the features and the first guess of the weights' logarithms, both at half the size.
     """
@@ -109,7 +109,7 @@ def read(pictures: Tensor, landed: Tensor, time: Tensor) -> tuple[Tensor, Tensor
     apart = functional.conv2d(shrink(differences.abs(), 2), _PLANE_MEANS.to(pictures.device))
     near = box(apart)
     windows = (apart, near, box(near), wide(apart, 1), wide(apart, 3))
-    cover = landed[:, 4:].clamp(0, 1)
+    cover = landed[:, 4:6].clamp(0, 1)
     shown = box(cover)
     features = [
         *(torch.log(part + 0.003) + 3.5 for part in windows),
@@ -118,6 +118,7 @@ def read(pictures: Tensor, landed: Tensor, time: Tensor) -> tuple[Tensor, Tensor
         *_unevenness(landed[:, :4]),
         *(torch.log(share + 0.02).expand_as(cover[:, :1]) + 1 for share in (1 - time, time)),
         shrink(luma[:, :1], 2) * 3 - 1.2,
+        *_bending(landed[:, 6:] * (0.5 * (time * time - time))),
     ]
     return torch.cat(features, dim=1), _first_guess(windows[2], shown, time)
 
@@ -155,6 +156,13 @@ def _unevenness(motion: Tensor) -> list[Tensor]:
     rough = _lengths((motion - box(motion)).square())
     parts = (differ, wide(differ, 1), _lengths(motion.square()), rough, wide(rough, 1))
     return [torch.log(part + 0.01) * 0.5 for part in parts]
+
+
+def _bending(away: Tensor) -> list[Tensor]:
+    """How far the bending took either motion from its straight path, and how far the two differ in that."""
+    differ = (away[:, :2] - away[:, 2:]).square().sum(dim=1, keepdim=True)
+    parts = torch.cat([_lengths(away.square()), differ], dim=1)
+    return [torch.log(part + 0.01) * 0.5 + 1 for part in (parts, wide(parts, 1))]
 
 
 def _lengths(squares: Tensor) -> Tensor:

@@ -300,7 +300,7 @@ def _begin_with(nets: nn.ModuleDict, weights: dict[str, Tensor], keep_flow: bool
         own = {name[len(prefix) :]: value for name, value in weights.items() if name.startswith(prefix)}
         expected = {name: value.shape for name, value in nets[part].state_dict().items()}
         if part == "synthesis" and "enter.weight" in own:
-            lack = nets[part].enter.weight.shape[1] - own["enter.weight"].shape[1]
+            lack = expected["enter.weight"][1] - own["enter.weight"].shape[1]
             own["enter.weight"] = functional.pad(own["enter.weight"], (0, 0, 0, 0, 0, max(0, lack)))
         if {name: value.shape for name, value in own.items()} == expected:
             nets[part].load_state_dict(own)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from bipack import catalog
 from bipack.errors import ModelRefused, UsageError
 from bipack.imaging import color
-from bipack_train import checkpoint, init_weights, marker_drawing, marker_model, markers
+from bipack.worker.session import open_session
+from bipack_train import checkpoint, export, init_weights, marker_drawing, marker_model, markers
 from bipack_train.marker_drawing import mark
 from bipack_train.marker_shapes import FURTHER_SHAPES, HELD_OUT_SHAPES, SHAPES
 from bipack_train.markers import MarkerPool
@@ -140,11 +143,25 @@ def test_mirror_images_are_looked_at_and_laid_back_in_place() -> None:
     finder.matte.weight.data *= 20.0
     with torch.no_grad():
         one, four = (MarkerNet(finder, mender, looks=looks).eval() for looks in (1, 4))
-        plain, mean = (net(plate)[1] for net in (one, four))
-        turned = one(plate.flip((2, 3)))[1].flip((2, 3))
-        assert (plain - turned).abs().max() > 0.1
+        plain, mean = (net._looked(plate) for net in (one, four))
+        looks = [one._looked(plate.flip(axes)).flip(axes) for axes in ((3,), (2,), (2, 3))]
+        assert min(float((plain - look).abs().max()) for look in looks) > 0.1
+        assert torch.allclose(mean, (plain + sum(looks)) / 4, atol=1e-4)
         for axes in ((2,), (3,), (2, 3)):
-            assert torch.allclose(four(plate.flip(axes))[1].flip(axes), mean, atol=1e-4)
+            assert torch.allclose(four(plate.flip(axes))[1].flip(axes), four(plate)[1], atol=1e-4)
+
+
+def test_mirror_images_leave_the_tiles_exact_and_the_file_as_small(tmp_path: Path) -> None:
+    sizes, found = [], []
+    for looks in (1, 4):
+        module = PaintFix(MarkerNet(PaintFixNet("small"), InpaintNet((8, 8, 8, 8, 8)), looks=looks)).eval()
+        path = str(tmp_path / f"looks{looks}.onnx")
+        export.export_onnx(module, path, [torch.rand(1, 3, 64, 64)], ["plate"], ["result", "matte"])
+        sizes.append(os.path.getsize(path))
+        with open_session(catalog.Located("looks", path, None), "cpu") as session:
+            found.append(session.facts)
+    assert sizes[1] < 1.05 * sizes[0]
+    assert [facts.tiling for facts in found] == ["exact", "exact"] and found[0].halo == found[1].halo
 
 
 def test_a_weak_rim_stays_where_the_mark_is_sure_and_weak_spots_fade() -> None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from bipack_train.models import inpaint
 from bipack_train.models.finds import NEVER_ASKED, decided, gate
@@ -24,7 +24,7 @@ MENDER = "mender"
 """Name that the weights of the inpaint network start with."""
 
 MIRRORED = ((3,), (2,), (2, 3))
-"""Axes along which the further looks at a plate are turned around."""
+"""Axes along which the further looks at a plate are turned around, as those of a kernel."""
 
 
 class MarkerNet(PaintFixNet):
@@ -49,6 +49,8 @@ class MarkerNet(PaintFixNet):
         with torch.no_grad():
             cast(Tensor, self.matte.bias).sub_(surer)
         self.mender, self.sure, self.tighter, self.looks = mender, sure, tighter, looks
+        # In a tuple, so that it is no part of this network, whose weights it is given turned around.
+        self._mirror = (_without_weights(PaintFixNet(finder.size, finder.frames)),)
 
     @property
     def multiple(self) -> int:
@@ -71,5 +73,39 @@ class MarkerNet(PaintFixNet):
         """The finder's logit (N, 1, H, W), the mean over its looks."""
         logit = super().forward(plate)[1]
         for axes in MIRRORED[: self.looks - 1]:
-            logit = logit + super().forward(plate.flip(axes))[1].flip(axes)
+            _turn(self._mirror[0], self, axes)
+            logit = logit + self._mirror[0](plate)[1]
         return logit / self.looks
+
+
+def _without_weights(net: PaintFixNet) -> PaintFixNet:
+    """`net` with plain tensors to be set where its parameters were, so that they can be made of other parameters."""
+    for name, _ in list(net.named_parameters()):
+        owner, _, own = name.rpartition(".")
+        delattr(net.get_submodule(owner), own)
+    return net.eval()
+
+
+def _turn(mirror: PaintFixNet, net: nn.Module, axes: tuple[int, ...]) -> None:
+    """Let `mirror` make of a plate what `net` makes of its mirror image, mirrored back.
+
+    A mirrored plate would tell a tile from the whole frame; mirrored kernels see what the kernels see. The same where
+    height and width are multiples of the net's. What 2x2 blocks of pixels are put into changes places, too.
+    """
+    for name, weight in net.named_parameters():
+        if name.startswith(f"{MENDER}."):
+            continue
+        value: Tensor = weight.flip(axes) if weight.dim() == 4 else weight
+        if name == "stem.weight":
+            value = _swapped(value, 1, axes)
+        elif name.startswith(("up.", "matte.", "change.")):
+            value = _swapped(value, 0, axes)
+        owner, _, own = name.rpartition(".")
+        setattr(mirror.get_submodule(owner), own, value)
+
+
+def _swapped(value: Tensor, dim: int, axes: tuple[int, ...]) -> Tensor:
+    """`value` with the places of 2x2 blocks, which lie in `dim` as (channel, row, column), turned around."""
+    shape = list(value.shape)
+    blocks = value.reshape(*shape[:dim], -1, 2, 2, *shape[dim + 1 :])
+    return blocks.flip(tuple(dim + axis - 1 for axis in axes)).reshape(shape)

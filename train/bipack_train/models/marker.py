@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import cast
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from bipack_train.models import inpaint
 from bipack_train.models.finds import NEVER_ASKED, decided, gate
@@ -49,8 +49,6 @@ class MarkerNet(PaintFixNet):
         with torch.no_grad():
             cast(Tensor, self.matte.bias).sub_(surer)
         self.mender, self.sure, self.tighter, self.looks = mender, sure, tighter, looks
-        # In a tuple, so that it is no part of this network, whose weights it is given turned around.
-        self._mirror = (_without_weights(PaintFixNet(finder.size, finder.frames)),)
 
     @property
     def multiple(self) -> int:
@@ -73,35 +71,31 @@ class MarkerNet(PaintFixNet):
         """The finder's logit (N, 1, H, W), the mean over its looks."""
         logit = super().forward(plate)[1]
         for axes in MIRRORED[: self.looks - 1]:
-            _turn(self._mirror[0], self, axes)
-            logit = logit + self._mirror[0](plate)[1]
+            logit = logit + _turned(self, axes)(plate)[1]
         return logit / self.looks
 
 
-def _without_weights(net: PaintFixNet) -> PaintFixNet:
-    """`net` with plain tensors to be set where its parameters were, so that they can be made of other parameters."""
-    for name, _ in list(net.named_parameters()):
-        owner, _, own = name.rpartition(".")
-        delattr(net.get_submodule(owner), own)
-    return net.eval()
-
-
-def _turn(mirror: PaintFixNet, net: nn.Module, axes: tuple[int, ...]) -> None:
-    """Let `mirror` make of a plate what `net` makes of its mirror image, mirrored back.
+def _turned(net: PaintFixNet, axes: tuple[int, ...]) -> PaintFixNet:
+    """The finder that makes of a plate what that of `net` makes of its mirror image, mirrored back.
 
     A mirrored plate would tell a tile from the whole frame; mirrored kernels see what the kernels see. The same where
     height and width are multiples of the net's. What 2x2 blocks of pixels are put into changes places, too.
     """
-    for name, weight in net.named_parameters():
-        if name.startswith(f"{MENDER}."):
-            continue
+    with torch.device("meta"):
+        turned = PaintFixNet(net.size, net.frames)
+    for name, _ in list(turned.named_parameters()):
+        weight = net.get_parameter(name)
         value: Tensor = weight.flip(axes) if weight.dim() == 4 else weight
         if name == "stem.weight":
             value = _swapped(value, 1, axes)
         elif name.startswith(("up.", "matte.", "change.")):
             value = _swapped(value, 0, axes)
-        owner, _, own = name.rpartition(".")
-        setattr(mirror.get_submodule(owner), own, value)
+        path, _, own = name.rpartition(".")
+        owner = turned.get_submodule(path)
+        # A plain tensor in the parameter's place, for in the exported graph it is made of the net's own.
+        delattr(owner, own)
+        setattr(owner, own, value)
+    return turned
 
 
 def _swapped(value: Tensor, dim: int, axes: tuple[int, ...]) -> Tensor:

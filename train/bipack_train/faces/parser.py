@@ -1,9 +1,9 @@
 """The parser's training: what its recipe may say, and the loop.
 
-Cross-entropy and overlap (Dice) on the regions of each pixel, squared error on the heat-maps of the points, absolute error
-on the width where there is a face. Steps see crops or scenes (scenes.py) by turns. The rate
-rises, then falls along a cosine over steps or minutes; what is exported is the moving average of the weights. Any
-checkpoint goes on bit for bit.
+Cross-entropy and overlap (Dice) on the regions of each pixel, squared error on the heat-maps of the points, absolute
+error on the width where there is a face. Steps see crops or scenes (scenes.py) by turns. The rate rises, then falls
+along a cosine over steps or minutes; what is exported is the moving average of the weights. Any checkpoint goes on bit
+for bit.
 """
 
 from __future__ import annotations

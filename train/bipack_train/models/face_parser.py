@@ -1,8 +1,8 @@
 """The face parser: one network that finds faces and says of every pixel which region of a face it is.
 
-A U-Net of residual blocks, encoder and decoder at five scales. Its finest features lie at half size; the head gives from
-each the 16 regions of the four pixels there, for hair and brows are thin, and at half size heat-maps of the five points
-and how wide the face is that a pixel belongs to.
+A U-Net of residual blocks, encoder and decoder at five scales. Its finest features lie at half size; the head gives
+from each the 16 regions of the four pixels there, for hair and brows are thin, and at half size heat-maps of the five
+points and how wide the face is that a pixel belongs to.
 It is fully convolutional and learns faces from some 20 to 120 pixels wide, so that the same weights find faces in a
 shrunk frame and parse a stabilised crop.
 """
@@ -104,8 +104,10 @@ class Exported(nn.Module):
 
 
 def _four(planes: Tensor) -> Tensor:
-    """(N, 4 n, H, W) to (N, n, 2 H, 2 W), channels last in memory: n values of the upper left of four pixels come first,
-    then those of the upper right, lower left, lower right."""
+    """(N, 4 n, H, W) to (N, n, 2 H, 2 W), channels last in memory.
+
+    n values of the upper left of four pixels come first, then those of the upper right, lower left, lower right.
+    """
     number, channels, height, width = planes.shape
     parts = planes.permute(0, 2, 3, 1).reshape(number, height, width, 2, 2, channels // 4).permute(0, 1, 3, 2, 4, 5)
     return parts.reshape(number, 2 * height, 2 * width, channels // 4).permute(0, 3, 1, 2)

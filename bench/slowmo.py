@@ -22,7 +22,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import cv2
 import numpy as np
@@ -105,7 +105,15 @@ def _scores(step: SlowMoStep, name: str, moments: Iterator, look: str | None) ->
         frames = [frame_of(color.decode(encoded)) for encoded in (moment.frame0, moment.frame1)]
         # Named, since frames made after each other may have one address, by which motion would be found again.
         key = f"{name} {index}"
-        found = [encoded_of(between(step, frames, moment.time, method, key)) for method in ("classical", "auto")]
+        around = {
+            at: frame_of(color.decode(one.copy()))
+            for at, one in zip((-1, 2), moment.around, strict=True)
+            if one is not None
+        }
+        found = [
+            encoded_of(between(step, frames, moment.time, method, key, beside))
+            for method, beside in (("classical", {}), ("auto", around))
+        ]
         mixed = moment.frame0 * np.float32(1 - moment.time) + moment.frame1 * np.float32(moment.time)
         if look and index < 3:
             _write_strip(look, f"{name} {index}", moment.frame0, moment.truth, *found)
@@ -164,8 +172,9 @@ def _bare_inference(step: SlowMoStep, shot: Sequence[Frame]) -> float:
     """Finding motion and moving pixels, without files: what no run can do without."""
     begun = time.perf_counter()
     for first in range(len(shot) - 1):
+        around = {at: shot[first + at] for at in (-1, 2) if 0 <= first + at < len(shot)}
         for index in range(1, FACTOR):
-            between(step, shot[first : first + 2], index / FACTOR, key=f"bare {first}")
+            between(step, shot[first : first + 2], index / FACTOR, key="bare", around=around, first=first)
     return time.perf_counter() - begun
 
 
@@ -182,12 +191,12 @@ def _run(model: str, folder: str, *more: str) -> tuple[float, dict[str, float]]:
 
 
 def print_memory(model: str, results: int = 4) -> None:
-    """Peak resident memory of a run over two 8K frames."""
+    """Peak resident memory of a run over the middle two of four 8K frames."""
     with tempfile.TemporaryDirectory() as folder:
-        shot = moving_shot(7680, 4320, 2, alpha=True)
+        shot = moving_shot(7680, 4320, 4, alpha=True)
         write_shot(folder, shot)
         shot.clear()
-        seconds, _ = _run(model, folder, "--output-frames", f"1-{results}")
+        seconds, _ = _run(model, folder, "--output-frames", f"{FACTOR + 1}-{FACTOR + results}")
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024 / 2**30
     print(f"8K RGBA half, x{FACTOR}: {results} frames in {seconds:.0f} s, peak memory {peak:.2f} GiB")
 
@@ -227,13 +236,23 @@ def open_step(model: str) -> SlowMoStep:
     return SlowMoStep(None if model == "none" else catalog.locate(model))
 
 
-def between(step: SlowMoStep, frames: Sequence[Frame], at: float, method: str = "auto", key: str = "") -> Frame:
-    """The frame at `at`, 0 to 1, between two, as `bipack run` makes it. The same `key` means the same frames."""
+def between(
+    step: SlowMoStep,
+    frames: Sequence[Frame],
+    at: float,
+    method: str = "auto",
+    key: str = "",
+    around: Mapping[int, Frame] | None = None,
+    first: int = 0,
+) -> Frame:
+    """The frame at `at`, 0 to 1, between two, as `bipack run` makes it; `around` are the frames before (-1) and after
+    (2) where they are there. The same `key` means the same shot, of which `first` is the first frame."""
     knobs = knob_values(step.knobs, {"method": method, "cuts": "ignore"}, 0, "slowmo")
     control = StepControl(lambda fraction: None, lambda text: None, threading.Event())
-    hashes = {offset: f"{key} {offset}" if key else f"{id(frame)}" for offset, frame in enumerate(frames)}
-    moment = Moment(1, at, at, at, 0.0, 0.0, (0, 1))
-    return step.process(StepInput(1, dict(enumerate(frames)), knobs=knobs, hashes=hashes, moment=moment), control)
+    given = {**dict(enumerate(frames)), **(around or {})}
+    hashes = {offset: f"{key} {first + offset}" if key else f"{id(frame)}" for offset, frame in given.items()}
+    moment = Moment(1, at, at, at, 0.0, 0.0, (0, 1), around=tuple(around or ()))
+    return step.process(StepInput(1, given, knobs=knobs, hashes=hashes, moment=moment), control)
 
 
 def frame_of(linear: Pixels) -> Frame:

@@ -52,9 +52,12 @@ class Moment:
     files: Tuple[int, ...] = ()
     """Numbers of those frames, where they do not follow each other."""
 
+    around: Tuple[int, ...] = ()
+    """Source frames just before and after those, from `base`, that tell how motion bends; it can do without them."""
+
     @property
     def numbers(self) -> Mapping[int, int]:
-        """Source frame number of each offset."""
+        """Source frame number of each offset that is needed."""
         return dict(zip(self.offsets, self.files or [self.base + offset for offset in self.offsets]))
 
     @property
@@ -97,8 +100,11 @@ class Retime:
             return start
         return _snapped(start + (end - start) * Fraction(frame - left, right - left))
 
-    def moment(self, frame: int, shutter: float = 0.0, vectors: bool = False) -> Moment:
-        """What an output frame shows; `shutter` in degrees. Raises UsageError for one that sees too many frames."""
+    def moment(self, frame: int, shutter: float = 0.0, vectors: bool = False, around: bool = False) -> Moment:
+        """What an output frame shows; `shutter` in degrees. Raises UsageError for one that sees too many frames.
+
+        `around` asks for the frames before and after too, where something is to be found between frames.
+        """
         now = self.time(frame)
         on = self.time(frame + 1) - now if frame + 1 in self.frames else Fraction(0)
         back = now - self.time(frame - 1) if frame - 1 in self.frames else on
@@ -117,15 +123,18 @@ class Retime:
                 "Lower the shutter or the speed."
             )
         offsets = tuple(range(min(low, base) - base, max(high, base) - base + 1))
+        beside = (base + offsets[0] - 1, base + offsets[-1] + 1) if around and len(offsets) > 1 else ()
+        outer = tuple(number - base for number in beside if self.source[0] <= number <= self.source[1])
         # Without vectors the same moment is the same frame whatever its neighbours are.
         steps = (back, on) if vectors else (0, 0)
         share, opens, closes = now - base, opens - base, closes - base
-        return Moment(base, float(share), float(opens), float(closes), float(steps[0]), float(steps[1]), offsets)
+        times = float(share), float(opens), float(closes), float(steps[0]), float(steps[1])
+        return Moment(base, *times, offsets, (), outer)
 
-    def needed(self, frame: int, shutter: float = 0.0, vectors: bool = False) -> Tuple[int, ...]:
-        """Source frames that an output frame needs."""
-        moment = self.moment(frame, shutter, vectors)
-        return tuple(moment.numbers.values())
+    def needed(self, frame: int, shutter: float = 0.0, vectors: bool = False, around: bool = False) -> Tuple[int, ...]:
+        """Source frames that an output frame is made from; the arguments are those of `moment`."""
+        moment = self.moment(frame, shutter, vectors, around)
+        return tuple(sorted([*moment.numbers.values(), *(moment.base + offset for offset in moment.around)]))
 
 
 def of(settings: Mapping[str, Any], first: int, last: int) -> Retime:

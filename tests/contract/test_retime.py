@@ -121,3 +121,14 @@ def test_curves_that_cannot_be_read_name_file_and_line(tmp_path: Path):
 def test_a_shutter_beyond_720_degrees_is_refused():
     with pytest.raises(UsageError, match="721"):
         retime.shutter_of({"shutter": "721"})
+
+
+def test_the_frames_around_a_moment_are_asked_for_inside_the_source_and_not_at_keys():
+    timing = retime.of({"factor": 2}, 1001, 1004)
+    assert [timing.moment(frame, around=True).around for frame in range(1001, 1008)] == [
+        (), (2,), (), (-1, 2), (), (-1,), ()
+    ]  # fmt: skip
+    assert timing.needed(1004, around=True) == (1001, 1002, 1003, 1004)
+    assert timing.needed(1004) == (1002, 1003)
+    wide = timing.moment(1004, shutter=720, around=True)
+    assert set(wide.around).isdisjoint(wide.offsets) and {wide.base + at for at in wide.around} == {1001, 1004}

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 import graphs
+from bipack.card import Knob
 from host_scene import ROOT, Scene, channel_of, gain_card, gain_model, install_model
 from nuke_fixture import DOUBLE
 from plates import plate as plate_frame
@@ -344,3 +345,30 @@ def test_a_farm_task_from_bundle_to_frames(save: Callable[..., Script], gain: st
         assert os.path.exists(script.final % 1001) is exists
     assert not os.path.exists(script.final % 1002)
     assert_times(script.final, range(1003, 1004), 2.0)
+
+
+def test_the_passes_of_a_de_age_node_are_cooked_with_their_ages_of_each_frame(
+    save: Callable[..., Script], tmp_path: Path
+) -> None:
+    card = {**gain_card(), "knobs": (Knob("age", "float", 1.0, "Age", 0.0, 1.0, input="gain"),)}
+    model = str(install_model(tmp_path / "models" / "darker", gain_model(), **card))
+
+    def build(scene: Scene) -> Any:
+        node = scene.nuke.createNode("BipackDeAge")
+        node.setInput(0, scene.plate(frames=range(1001, 1004)))
+        node["working_space"].setValue("linear")
+        node["model2"].setValue(model)
+        node["region2"].setValue("alpha")
+        node["make_passes"].execute()
+        node["age2"].setAnimated()
+        node["age2"].setValueAt(1.0, 1001)
+        node["age2"].setValueAt(0.25, 1003)
+        return node
+
+    script = save(build)
+    assert script.run(str(script.path), "-X", "Write1", "-F", "1001-1003") == 0, script.out
+    for frame, age in ((1001, 1.0), (1003, 0.25)):
+        plate = plate_frame(seed=frame).parts[0].channels
+        red, matte = (plate[name].astype(np.float32) for name in ("R", "A"))
+        expected = red + matte * (age * red - red)
+        np.testing.assert_allclose(channel_of(script.final % frame), expected, rtol=4e-3, atol=1e-3)

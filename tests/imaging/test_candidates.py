@@ -23,14 +23,29 @@ def even(step: float, height: int = 64, width: int = 96) -> np.ndarray:
 
 @pytest.mark.parametrize("time", [0.25, 0.5, 0.8])
 def test_all_four_lie_where_the_motion_puts_them(time):
-    found = candidates(picture(0.0), picture(STEP), even(STEP), time)
+    found = candidates(picture(0.0), picture(STEP), even(STEP), np.zeros((64, 96, 4), np.float32), time)
     truth = picture(time * STEP)
     inner = (slice(8, -8), slice(16, -16))
     for index in range(4):
         assert np.abs(found.moved[index] - truth)[inner].mean() < 0.003
     small = found.landed[4:-4, 8:-8]
     assert small[:, :, [0, 2]] == pytest.approx(-STEP / 2, abs=1e-4)
-    assert small[:, :, 4:] == pytest.approx(1, abs=1e-4)
+    assert small[:, :, 4:6] == pytest.approx(1, abs=1e-4) and not small[:, :, 6:].any()
+
+
+@pytest.mark.parametrize("time", [0.25, 0.5, 0.8])
+def test_motion_that_speeds_up_is_found_late(time):
+    bend = 5.0
+    curved = np.zeros((64, 96, 4), np.float32)
+    curved[:, :, [0, 2]] = -bend  # the picture of `even` moves to the left
+    found = candidates(picture(0.0), picture(STEP), even(STEP), curved, time)
+    truth = picture(time * STEP + bend * (time * time - time) / 2)
+    inner = (slice(8, -8), slice(16, -16))
+    for index in range(4):
+        assert np.abs(found.moved[index] - truth)[inner].mean() < 0.003
+    assert found.landed[4:-4, 8:-8, [6, 8]] == pytest.approx(-bend / 2, abs=1e-3)
+    straight = candidates(picture(0.0), picture(STEP), even(STEP), np.zeros_like(curved), time)
+    assert np.abs(straight.moved[0] - truth)[inner].mean() > 0.006
 
 
 def test_what_leaves_a_hole_is_filled_and_said():
@@ -38,11 +53,11 @@ def test_what_leaves_a_hole_is_filled_and_said():
     flow = np.zeros((32, 64, 4), np.float32)
     flow[:, 32:, 0], flow[:, 32:, 2] = 16, -16
     frames = np.random.default_rng(1).random((2, 32, 64, 3)).astype(np.float32)
-    found = candidates(frames[0], frames[1], flow, 0.5)
+    found = candidates(frames[0], frames[1], flow, np.zeros_like(flow), 0.5)
     cover = found.landed[:, :, 4]
     assert not cover[:, 17:19].any() and (cover[:, :15] == 1).all() and (cover[:, 21:] == 1).all()
     assert np.isfinite(found.landed).all() and np.isfinite(np.stack(found.moved)).all()
-    assert found.landed_whole.shape == (32, 64, 6)
+    assert found.landed_whole.shape == (32, 64, 10)
 
 
 def frames_of(*values: np.ndarray) -> list[Frame]:

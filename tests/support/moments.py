@@ -30,5 +30,5 @@ def rendered_pool() -> MomentPool:
     pool = MomentPool(SIDE)
     pictures = [texture(1), texture(2)]
     for seed in range(4):
-        pool.add_rendered(motion_scenes.render(pictures, np.random.default_rng(seed), 64))
+        pool.add_rendered(motion_scenes.render(pictures, np.random.default_rng(seed), 64, around=True, swing=0.05))
     return pool

@@ -48,19 +48,21 @@ def write_shot(folder: Path, places: list[float], first: int = 1001, **options: 
     return str(folder / "shot.%04d.exr")
 
 
-def install_slowmo(folder: Path) -> Path:
-    """A model that believes the classical flow at `folder`: both flows count the same. Needs sizes of 16."""
+def install_slowmo(folder: Path, bends: bool = True) -> Path:
+    """A model that believes the classical flow at `folder`: both flows count the same. Needs sizes of 16.
+
+    With `bends` it believes as well how the frames around say that motion bends; without it is as models before 0.3.0.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     plane, flow = (1, 3, "H", "W"), (1, 4, "H", "W")
     b = graphs.Builder()
     zero = b.op("Mul", b.op("Add", "frame0", "frame1"), b.const(0.0))
     trust = b.op("Add", b.op("Slice", zero, b.ints([0]), b.ints([2]), b.ints([1])), b.const(1.0))
-    first = b.model(
-        [b.op("Identity", "prior"), trust],
-        [("frame0", plane), ("frame1", plane), ("prior", flow)],
-        (1, "C", "H", "W"),
-        names=("flow", "reliability"),
-    )
+    results, taken = [b.op("Identity", "prior"), trust], [("frame0", plane), ("frame1", plane), ("prior", flow)]
+    if bends:
+        results.append(b.op("Slice", "around", b.ints([0]), b.ints([4]), b.ints([1])))
+        taken.append(("around", (1, 8, "H", "W")))
+    first = b.model(results, taken, (1, "C", "H", "W"), names=("flow", "reliability", "bend")[: len(results)])
     b = graphs.Builder()
     every = b.op("Concat", "moved", "frame0", "frame1", "landed", axis=1)
     none = b.op("Mul", b.op("Slice", every, b.ints([0]), b.ints([1]), b.ints([1])), b.const(0.0))
@@ -69,7 +71,12 @@ def install_slowmo(folder: Path) -> Path:
     half = b.const(0.5)
     shares = [b.op("Mul", share, half) for share in (sooner, later)]
     weights = b.op("Concat", *shares, *shares, none, none, axis=1)
-    inputs = [("moved", (1, 12, "H", "W")), ("frame0", plane), ("frame1", plane), ("landed", (1, 6, "H", "W"))]
+    inputs = [
+        ("moved", (1, 12, "H", "W")),
+        ("frame0", plane),
+        ("frame1", plane),
+        ("landed", (1, 10 if bends else 6, "H", "W")),
+    ]
     second = b.model([weights], [*inputs, ("time", (1, 1, 1, 1))], (1, "C", "H", "W"), names=("weights",))
     paths = [graphs.save(model, folder / name) for model, name in ((first, "flow.onnx"), (second, "synthesis.onnx"))]
     card = ModelCard(
@@ -81,8 +88,17 @@ def install_slowmo(folder: Path) -> Path:
         sha256=cards.file_sha256(paths[0]),
         graphs={"synthesis": GraphFile("synthesis.onnx", cards.file_sha256(paths[1]))},
         kind="interpolate",
-        inputs=(Port("frame0", 3), Port("frame1", 3), Port("prior", 4, "flow")),
-        outputs=(Port("flow", 4, "flow"), Port("reliability", 2, "matte")),
+        inputs=(
+            Port("frame0", 3),
+            Port("frame1", 3),
+            Port("prior", 4, "flow"),
+            *([Port("around", 8, "flow")] if bends else []),
+        ),
+        outputs=(
+            Port("flow", 4, "flow"),
+            Port("reliability", 2, "matte"),
+            *([Port("bend", 4, "flow")] if bends else []),
+        ),
         gizmo="BipackSlowMo",
         geometry=Geometry("whole", 16, 32),
         training=Training(),

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from bipack.errors import CorruptInput, MissingInput, UsageError
-from bipack.imaging import color
+from bipack.imaging import bending, classical_flow, color
 from bipack.imaging.image_io import write_frame
 from bipack_train import slowmo_clips
 from bipack_train.slowmo_pool import RENDERED, MomentPool, crops_of
 from bipack_train.verify import picture_frame
-from moments import SIDE, rendered_pool, sliding
+from moments import SIDE, rendered_pool, sliding, texture
 
 
 def test_a_cut_and_a_held_frame_are_left_out():
@@ -48,8 +48,9 @@ def test_crops_hold_the_frame_that_lies_at_their_time():
     rng = np.random.default_rng(0)
     found = list(crops_of(clip, 4, 5, 2, SIDE, rng))
     assert len(found) == 10
-    assert len({time for _, _, time in found}) > 1
-    for (first, second, between), prior, time in found:
+    assert len({time for *_, time in found}) > 1
+    for (first, second, between), prior, bend, time in found:
+        assert np.allclose(np.median(bend[:, :, :4], axis=(0, 1)), 0, atol=0.3)
         # The window slides by 2 pixels a frame, so the picture by 8 to the left over the pair.
         assert np.median(prior[:, :, 0]) == pytest.approx(-8, abs=0.3)
         moved = round(8 * time)
@@ -60,6 +61,49 @@ def test_crops_hold_the_frame_that_lies_at_their_time():
 def test_a_clip_smaller_than_a_crop_is_refused():
     with pytest.raises(UsageError, match="64x64"):
         list(crops_of(slowmo_clips.Clip("small", sliding(5)), 2, 1, 1, 80, np.random.default_rng(0)))
+
+
+def test_the_frames_around_a_moment_are_of_its_shot():
+    clip = slowmo_clips.Clip("cut", sliding(6) + sliding(8, seed=9))
+    known = {
+        (moment.first, *(frame is not None for frame in clip.around(moment)))
+        for moment in (slowmo_clips.Between(first, first + 2, first + 1) for first in (0, 2, 3, 6, 8, 10, 11))
+    }
+    assert known == {
+        (0, False, True), (2, True, False), (3, True, False), (6, False, True), (8, True, True), (10, True, False),
+        (11, True, False),
+    }  # fmt: skip
+
+
+def test_what_the_frames_around_say_is_turned_with_a_crop():
+    """A picture that speeds up to the right by 4 pixels a frame, seen in crops turned in all ways."""
+    clip = slowmo_clips.Clip("faster", _speeding_up(4.0))
+    pool = MomentPool(SIDE)
+    moment = slowmo_clips.Between(1, 2, 1)
+    prior = classical_flow.prior_of(clip[1], clip[2])
+    bend = bending.measured((clip[1], clip[2]), prior, *clip.around(moment))
+    pool.add_real((clip[1], clip[2], clip[1]), prior, bend, 0.5)
+    batch = pool.sample(np.random.default_rng(1), 40, 1.0)
+    known = 0
+    for index in range(40):
+        found, flow = batch.bend[index].numpy(), batch.prior[index].numpy()
+        # Played forwards it moves and speeds up the same way; backwards it slows down.
+        forwards = bool((batch.between[index] == batch.frame0[index]).all())
+        for side, sign in ((0, 1), (1, -1)):
+            bend, along = (np.median(part[2 * side : 2 * side + 2], axis=(1, 2)) for part in (found, flow))
+            if not found[6 + side].any():
+                assert not found[2 * side : 2 * side + 2].any() and not found[4 + side].any()
+                continue
+            known += 1
+            assert np.hypot(*bend) == pytest.approx(4, abs=0.5)
+            assert sign * np.dot(bend, along) / np.hypot(*along) == pytest.approx(4 if forwards else -4, abs=0.5)
+    assert 60 < known < 80
+
+
+def _speeding_up(bend: float) -> list[np.ndarray]:
+    whole = np.clip(texture(3, 240), 0, 1)
+    places = [120 - 10 * index - bend / 2 * index * (index - 1) for index in range(-1, 3)]
+    return [np.round(cv2.getRectSubPix(whole, (80, 80), (place, 100.0)) * 255).astype(np.uint8) for place in places]
 
 
 def test_every_augmented_crop_keeps_its_truth():
@@ -87,7 +131,8 @@ def test_a_pool_comes_back_from_disk_as_it_was(tmp_path):
     assert again.count(RENDERED) == 4
     first, second = (one.sample(np.random.default_rng(3), 4, 0.5) for one in (pool, again))
     assert all(
-        bool((getattr(first, name) == getattr(second, name)).all()) for name in ("frame0", "prior", "flow", "seen")
+        bool((getattr(first, name) == getattr(second, name)).all())
+        for name in ("frame0", "prior", "flow", "seen", "bend")
     )
     with open(path, "r+b") as stream:
         stream.truncate(1000)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bipack import messages, retime
+from bipack import catalog, messages, retime
 from bipack.errors import CorruptInput, DiskError, MissingInput, UsageError
 from bipack.frames import FramePath
 from bipack.imaging import weave
@@ -49,8 +49,6 @@ def notices(told: list[Any]) -> str:
 
 @pytest.fixture(scope="module")
 def network(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    from bipack import catalog
-
     step = SlowMoStep(catalog.locate(str(install_slowmo(tmp_path_factory.mktemp("models") / "slowmo"))), "cpu")
     yield step
     step.close()
@@ -74,6 +72,62 @@ def test_keys_are_the_plate_and_what_lies_between_is_where_it_should_be(kind, sh
         found = np.stack([made(tmp_path, number)[name] for name in "RGB"], 2)[8:-8, 12:-12].astype(np.float32)
         mixed = picture(0.0)[8:-8, 12:-12]
         assert np.abs(found - truth).mean() < 0.01 < np.abs(mixed - truth).mean()
+
+
+FASTER = [0.0, 2.0, 8.0, 18.0, 32.0]
+"""Places of a window that gets faster by 4 pixels a frame: 2 * frame ** 2."""
+
+HALVES = {1004: 4.5, 1006: 12.5}
+"""Results at factor 2 that have a frame before and after their pair, and where the window is then."""
+
+
+def off(out: Path, number: int) -> float:
+    """How far a result between frames is from the truth, away from the edges."""
+    found = np.stack([made(out, number)[name] for name in "RGB"], 2).astype(np.float32)
+    return float(np.abs(found - picture(HALVES[number]))[8:-8, 24:-24].mean())
+
+
+def straight(tmp_path: Path, shot: str, **options: Any) -> Path:
+    """Results of a model that knows nothing of the frames around."""
+    step = SlowMoStep(catalog.locate(str(install_slowmo(tmp_path / "old", bends=False))), "cpu")
+    cook(shot, tmp_path / "straight", step, factor=2, **options)
+    step.close()
+    return tmp_path / "straight"
+
+
+def test_motion_that_gets_faster_is_followed_and_a_part_of_a_shot_is_as_the_whole(tmp_path, network):
+    shot = write_shot(tmp_path / "in", FASTER)
+    cook(shot, tmp_path, network, factor=2)
+    plain = straight(tmp_path, shot)
+    for number in HALVES:
+        assert off(tmp_path, number) < 0.5 * off(plain, number)
+    for number, source in ((1003, 1002), (1005, 1003)):
+        before = read_frame(FramePath.parse(shot).path(source)).parts[0].channels
+        assert all((made(tmp_path, number)[name] == pixels).all() for name, pixels in before.items())
+    cook(shot, tmp_path / "part", network, frames=[1006], factor=2)
+    for name, pixels in made(tmp_path / "part", 1006).items():
+        np.testing.assert_array_equal(pixels, made(tmp_path, 1006)[name])
+
+
+@pytest.mark.parametrize("what", ["gone", "of another size", "another shot", "the same again"])
+def test_frames_around_that_tell_nothing_leave_motion_straight(what, tmp_path, network):
+    shot = write_shot(tmp_path / "in", FASTER[:4])
+    for number, next_to in ((1001, 1002), (1004, 1003)):
+        path = FramePath.parse(shot).path(number)
+        if what == "gone":
+            os.remove(path)
+        elif what == "of another size":
+            write_frame(path, frame(0.0, width=WIDTH + 16))
+        elif what == "another shot":
+            write_frame(path, frame(0.0, seed=7))
+        else:
+            shutil.copy(FramePath.parse(shot).path(next_to), path)
+    source = (1001, 1004)
+    told = cook(shot, tmp_path, network, frames=[1004], factor=2, source=source)
+    assert told[-1].done == 1
+    plain = straight(tmp_path, shot, frames=[1004], source=source)
+    for name, pixels in made(plain, 1004).items():
+        np.testing.assert_array_equal(made(tmp_path, 1004)[name], pixels)
 
 
 def test_data_takes_values_of_the_plate_only_and_moves_with_the_picture(shot, tmp_path):

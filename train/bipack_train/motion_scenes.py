@@ -33,11 +33,24 @@ class Moving:
     """Pixels of frame 0 that are seen in frame 1 too."""
 
     seen1: NDArray[np.bool_]
+    around: tuple[Pixels, Pixels] | None = None
+    """The frame before frame 0 and the one after frame 1, where they were asked for."""
 
 
-def render(pictures: Sequence[Pixels], rng: np.random.Generator, size: int, time: float | None = None) -> Moving:
-    """A scene made of `pictures`, at `time` (drawn where None: a half most often)."""
-    scene = draw_scene(pictures, rng, size)
+def render(
+    pictures: Sequence[Pixels],
+    rng: np.random.Generator,
+    size: int,
+    time: float | None = None,
+    around: bool = False,
+    swing: float = 0.0,
+) -> Moving:
+    """A scene made of `pictures`, at `time` (drawn where None: a half most often).
+
+    `around` asks for the frames before and after too; with `swing` every layer speeds up or slows down, by about that
+    share of its motion.
+    """
+    scene = draw_scene(pictures, rng, size, swing)
     if time is None:
         time = 0.5 if rng.random() < 0.4 else float(np.round(rng.uniform(0.05, 0.95) * 16) / 16)
     blurred = rng.random() < 0.35
@@ -46,19 +59,23 @@ def render(pictures: Sequence[Pixels], rng: np.random.Generator, size: int, time
     _age(frames, rng)
     flow01, seen0 = scene.flow(0.0, 1.0)
     flow10, seen1 = scene.flow(1.0, 0.0)
-    return Moving(frames[0], frames[1], frames[2], time, flow01, flow10, seen0, seen1)
+    outer = None
+    if around:
+        outer = scene.frame(-1.0, shutter, samples), scene.frame(2.0, shutter, samples)
+        _age([*outer], rng)
+    return Moving(frames[0], frames[1], frames[2], time, flow01, flow10, seen0, seen1, outer)
 
 
-def draw_scene(pictures: Sequence[Pixels], rng: np.random.Generator, size: int) -> Scene:
-    """A background and up to seven layers in front of it."""
+def draw_scene(pictures: Sequence[Pixels], rng: np.random.Generator, size: int, swing: float = 0.0) -> Scene:
+    """A background and up to seven layers in front of it; `swing` as in `render`."""
     reach = FARTHEST * size
     # Half of what a camera sees moves together.
     camera = _step(rng, reach) if rng.random() < 0.7 else np.zeros(2)
-    layers = [_background(pictures, rng, size, camera)]
+    layers = [_background(pictures, rng, size, camera, swing)]
     for _ in range(int(rng.integers(1, 8)) if rng.random() < 0.9 else 0):
         step = camera * rng.choice([0.0, 1.0]) + _step(rng, reach)
         step *= min(1.0, reach / max(float(np.hypot(*step)), 1e-6))
-        layers.append(_object(pictures, rng, size, step))
+        layers.append(_object(pictures, rng, size, step, swing))
     return Scene(tuple(layers), size)
 
 
@@ -133,16 +150,20 @@ def _pattern(rng: np.random.Generator, side: int) -> Pixels:
     return np.asarray(first + (second - first) * blend[:, :, None], np.float32)
 
 
-def _background(pictures: Sequence[Pixels], rng: np.random.Generator, size: int, step: NDArray[np.float64]) -> Layer:
+def _background(
+    pictures: Sequence[Pixels], rng: np.random.Generator, size: int, step: NDArray[np.float64], swing: float
+) -> Layer:
     side = int(size * 1.5)
     texture = _pattern(rng, side) if rng.random() < 0.04 else _cut(pictures, rng, side)
     middle = np.full(2, (size - 1) / 2)
     poses = _poses(rng, size, middle, step, 1.0, side)
     bend = _bend(rng, texture.shape, rng.uniform(0.5, 6) if rng.random() < 0.3 else 0)
-    return Layer(texture, np.ones((side, side), np.float32), poses, bend, _light(rng), _ease(rng))
+    return Layer(texture, np.ones((side, side), np.float32), poses, bend, _light(rng), _ease(rng, swing))
 
 
-def _object(pictures: Sequence[Pixels], rng: np.random.Generator, size: int, step: NDArray[np.float64]) -> Layer:
+def _object(
+    pictures: Sequence[Pixels], rng: np.random.Generator, size: int, step: NDArray[np.float64], swing: float
+) -> Layer:
     side = int(np.exp(rng.uniform(np.log(14), np.log(size * 0.9))))
     texture = _pattern(rng, side) if rng.random() < 0.1 else _cut(pictures, rng, side)
     if rng.random() < 0.12:
@@ -150,14 +171,16 @@ def _object(pictures: Sequence[Pixels], rng: np.random.Generator, size: int, ste
     poses = _poses(rng, size, rng.uniform(0, size, 2), step, float(rng.choice([1.0, 1.0, 4.0])), side)
     bend = _bend(rng, texture.shape, rng.uniform(0.5, 8) if rng.random() < 0.35 else 0)
     texture = np.ascontiguousarray(texture, np.float32)
-    return Layer(texture, _shape(rng, side), poses, bend, _light(rng), _ease(rng))
+    return Layer(texture, _shape(rng, side), poses, bend, _light(rng), _ease(rng, swing))
 
 
 def _light(rng: np.random.Generator) -> tuple[float, float]:
     return (1.0, float(rng.uniform(0.85, 1.15))) if rng.random() < 0.1 else (1.0, 1.0)
 
 
-def _ease(rng: np.random.Generator) -> float:
+def _ease(rng: np.random.Generator, swing: float) -> float:
+    if swing:
+        return float(rng.normal(0, swing))
     return float(rng.normal(0, 0.02)) if rng.random() < 0.2 else 0.0
 
 

@@ -25,7 +25,7 @@ from bipack import card as cards
 from bipack.card import Geometry, GraphFile, ModelCard, Port, Score, Training
 from bipack.catalog import Located
 from bipack.errors import ModelRefused
-from bipack.imaging import color
+from bipack.imaging import bending, color
 from bipack.imaging.candidates import candidates
 from bipack.imaging.classical_flow import prior_of
 from bipack.imaging.image_io import write_frame
@@ -45,7 +45,7 @@ OPSET = 18
 FLOW_LIMIT = 2e-3
 """Largest difference between PyTorch and ONNX Runtime, in pixels of flow (and in shares of visibility and mask)."""
 
-_FLOW_PORTS = (("frame0", "frame1", "prior"), ("flow", "reliability"))
+_FLOW_PORTS = (("frame0", "frame1", "prior", "around"), ("flow", "bend", "reliability"))
 _SYNTHESIS_PORTS = (("moved", "frame0", "frame1", "landed", "time"), ("weights",))
 
 Arrays = Mapping[str, NDArray[np.float32]]
@@ -116,8 +116,13 @@ def _card(
         sha256=cards.file_sha256(os.path.join(folder, FLOW)),
         graphs={"synthesis": GraphFile(SYNTHESIS, cards.file_sha256(os.path.join(folder, SYNTHESIS)))},
         kind="interpolate",
-        inputs=(Port("frame0", 3, range=covered), Port("frame1", 3, range=covered), Port("prior", 4, "flow")),
-        outputs=(Port("flow", 4, "flow"), Port("reliability", 2, "matte")),
+        inputs=(
+            Port("frame0", 3, range=covered),
+            Port("frame1", 3, range=covered),
+            Port("prior", 4, "flow"),
+            Port("around", bending.CHANNELS, "flow"),
+        ),
+        outputs=(Port("flow", 4, "flow"), Port("bend", 4, "flow"), Port("reliability", 2, "matte")),
         gizmo="BipackSlowMo",
         geometry=Geometry("whole", MULTIPLE, 2 * MULTIPLE),
         training=Training(
@@ -176,10 +181,13 @@ def checks(nets: nn.ModuleDict, folder: str) -> list[Check]:
 
 
 def _stillness(flow: Session) -> float:
-    """Longest motion that the graph sees between a frame and itself."""
-    frame = _feeds(64, 64, 0.375)["frame0"]
-    found = flow.run({"frame0": frame, "frame1": frame, "prior": np.zeros((1, 4, 64, 64), np.float32)})
-    return float(np.abs(found["flow"]).max())
+    """Longest motion that the graph sees between a frame and itself, whatever happens around them."""
+    feeds = _feeds(64, 64, 0.375)
+    frame, around = feeds["frame0"], feeds["around"]
+    found = flow.run(
+        {"frame0": frame, "frame1": frame, "prior": np.zeros((1, 4, 64, 64), np.float32), "around": around}
+    )
+    return max(float(np.abs(found[name]).max()) for name in ("flow", "bend"))
 
 
 def _difference(result: NDArray[np.float32], expected: torch.Tensor) -> float:
@@ -201,15 +209,17 @@ def _refuse_failures(name: str, found: Sequence[Check]) -> None:
 
 
 def _feeds(height: int, width: int, time: float) -> dict[str, NDArray[np.float32]]:
-    """Inputs for both graphs: two moved pictures with their classical flow, and a lamp of 64."""
+    """Inputs for both graphs: two moved pictures with their classical flow and those around, and a lamp of 64."""
     side = max(height, width)
     moving = _scene(height * 1000 + width, side)
     frames = [frame[:height, :width].copy() for frame in (moving.frame0, moving.frame1)]
     for frame in frames:
         frame[height // 2 : height // 2 + 3, width // 3 : width // 3 + 3] = 2.83
     prior = prior_of(frames[0], frames[1])
-    found = candidates(frames[0], frames[1], prior, time)
-    arrays = {"frame0": frames[0], "frame1": frames[1], "prior": prior}
+    before, after = (frame[:height, :width].copy() for frame in moving.around or frames)
+    around = bending.measured(frames, prior, before, after)
+    found = candidates(frames[0], frames[1], prior, around[:, :, :4], time)
+    arrays = {"frame0": frames[0], "frame1": frames[1], "prior": prior, "around": around}
     arrays |= {"moved": np.concatenate(found.moved, axis=2), "landed": found.landed_whole}
     planes = {name: np.ascontiguousarray(array.transpose(2, 0, 1)[None]) for name, array in arrays.items()}
     return {**planes, "time": np.full((1, 1, 1, 1), time, np.float32)}
@@ -217,7 +227,7 @@ def _feeds(height: int, width: int, time: float) -> dict[str, NDArray[np.float32
 
 def _scene(seed: int, side: int) -> motion_scenes.Moving:
     drawn = [pictures.draw(seed, index, side + 32).pixels for index in range(4)]
-    return motion_scenes.render(drawn, np.random.default_rng(seed), side, time=0.5)
+    return motion_scenes.render(drawn, np.random.default_rng(seed), side, time=0.5, around=True)
 
 
 # Proof and page -----------------------------------------------------------------------------------------------------
@@ -267,9 +277,10 @@ def readme(card: ModelCard, table: Sequence[slowmo_scores.SetScore]) -> str:
         "",
         "## What it is",
         "",
-        f"Two graphs: `{FLOW}` refines a classical flow once for each pair of frames; `{SYNTHESIS}` weighs, for each "
-        "new frame, what that flow brings to every pixel from both frames. Neither paints: the plate's own pixels are "
-        "moved and mixed. Where both frames are equal nothing moves.",
+        f"Two graphs: `{FLOW}` settles a classical flow once for each pair of frames, and how it bends, which the "
+        f"frames before and after tell; `{SYNTHESIS}` weighs, for each new frame, what that flow brings to every pixel "
+        "from both frames. Neither paints: the plate's own pixels are moved and mixed. Where both frames are equal "
+        "nothing moves.",
         "",
         f"Trained for {card.training.steps} steps ({card.training.minutes:.0f} minutes, {card.training.machine}); "
         f"`{slowmo.LOG}` is the log. It learned from:",

@@ -1,10 +1,10 @@
 """The slow-motion trainer: the moments it learns from, its loss and its loop.
 
-The flow network learns first: each frame moved by the flow must look like the other one where both show the same, and
-where the scene was rendered, the true flow and visibility are known. Then the synthesis network is fitted to what that
-flow brings (`slowmo_synthesis`). A pool of moments with their classical flow is made first and kept in the run's
-folder, so that the loop only trains. `minutes` bounds the loop by the clock: rates follow the share of the time that
-is used up.
+The flow network learns first: the new frame that its flow and bending bring, mixed as the synthesis network weighs it,
+must be the true one; where the scene was rendered, the true flow and visibility are known too. Then the synthesis
+network is fitted to what that flow brings (`slowmo_synthesis`). A pool of moments with their classical flow is made
+first and kept in the run's folder, so that the loop only trains. `minutes` bounds the loop by the clock: rates follow
+the share of the time that is used up.
 """
 
 from __future__ import annotations
@@ -26,10 +26,21 @@ from torch.nn import functional
 
 from bipack import atomic
 from bipack.errors import BipackError, ModelRefused, UsageError
-from bipack_train import checkpoint, motion_scenes, pictures, recipe, slowmo_clips, slowmo_synthesis, timed_run
+from bipack_train import (
+    checkpoint,
+    motion_scenes,
+    muon,
+    pictures,
+    recipe,
+    slowmo_clips,
+    slowmo_landing,
+    slowmo_synthesis,
+    timed_run,
+)
 from bipack_train.devices import pick_device
 from bipack_train.ema import Ema
-from bipack_train.models.slowmo import FlowNet, SynthesisNet, warp
+from bipack_train.models.slowmo import SynthesisNet, enlarge, read
+from bipack_train.models.slowmo_flow import FlowNet
 from bipack_train.slowmo_pool import RENDERED, Batch, MomentPool, crops_of, default_path
 from bipack_train.slowmo_recipe import Schedule, SlowmoRecipe
 
@@ -37,6 +48,16 @@ log = logging.getLogger(__name__)
 
 CHECKPOINT = "checkpoint" + checkpoint.SUFFIX
 LOG = "training.csv"
+_MARGIN = 12
+"""Pixels at the border of a crop that are not judged: it hides where they come from."""
+
+_FLOOR = 2e-5
+"""Squared error that every crop is taken to have besides its own, so that the slope of the root stays small: 47 dB."""
+
+_OUTER = ("at_quarter.enter", *(f"levels.{level}.{part}" for level in range(3) for part in ("compare", "head")))
+"""Layers of the flow network that Adam turns; the others are turned by Muon."""
+
+_WEIGHT_DECAY = 0.01
 _LOG_COLUMNS = ("step", "minutes", "loss", "learning_rate", "psnr_of_crops")
 
 
@@ -51,13 +72,15 @@ def make_pool(settings: SlowmoRecipe, folder: str, threads: int = 2) -> MomentPo
         clip = slowmo_clips.read(os.path.join(folder, use.path), use.start, use.count, use.shrink)
         rng = np.random.default_rng([settings.seed, 11, number])
         for skip in use.skips:
-            for frames, prior, moment in crops_of(clip, skip, use.pairs, data.crops_per_pair, data.scene_size, rng):
-                pool.add_real(frames, prior, moment)
+            for crop in crops_of(clip, skip, use.pairs, data.crops_per_pair, data.scene_size, rng):
+                pool.add_real(*crop)
     if data.scenes:
         cuttings = _cuttings(settings, folder)
 
         def render(index: int) -> motion_scenes.Moving:
-            return motion_scenes.render(cuttings, np.random.default_rng([settings.seed, 12, index]), data.scene_size)
+            rng = np.random.default_rng([settings.seed, 12, index])
+            swing = data.swing if index % 2 else 0.0
+            return motion_scenes.render(cuttings, rng, data.scene_size, around=True, swing=swing)
 
         with ThreadPoolExecutor(threads) as workers:
             for moving in workers.map(render, range(data.scenes)):
@@ -115,35 +138,37 @@ class Judged:
     """Mean squared error of each picture, (N,)."""
 
 
-def judge(flow_net: nn.Module, batch: Batch, schedule: Schedule, autocast: bool) -> Judged:
-    """Run the flow network on a batch, move each frame by its flow and compare it with the other."""
+def judge(nets: nn.ModuleDict, batch: Batch, schedule: Schedule, autocast: bool) -> Judged:
+    """Find flow and bending, make the new frame as the host does, and compare it with the true one.
+
+    Each crop counts by the root of its error: by the logarithm, which is what a mean of PSNRs judges, the noise of easy
+    crops drowns what hard ones teach about motion. Half is the error of the mix, half that of its parts, so that no two
+    wrong ones agree on their mean.
+    """
     with torch.autocast(batch.frame0.device.type, torch.bfloat16, enabled=autocast):
-        flow, reliability = flow_net(batch.frame0, batch.frame1, batch.prior)
+        flow, bend, reliability = nets["flow"](batch.frame0, batch.frame1, batch.prior, batch.bend)
+    here, shifts = slowmo_landing.landed(batch.frame0, batch.frame1, flow, bend, batch.time)
+    parts = [*slowmo_landing.moved(batch.frame0, batch.frame1, shifts), batch.frame0, batch.frame1]
+    with torch.no_grad():
+        features, guess = read(torch.cat(parts, dim=1), here, batch.time)
+        synthesis = nets["synthesis"]
+        assert isinstance(synthesis, SynthesisNet)
+        weights = enlarge(torch.softmax(guess + synthesis.change(features), dim=1))
     # One lamp must not outweigh all else.
     peak = batch.between.amax(dim=(1, 2, 3), keepdim=True).clamp(min=1.0)
-    seen = batch.known * batch.seen + (1 - batch.known) * reliability.detach()
-    there = (warp(batch.frame1, flow[:, :2]) - batch.frame0) / peak * seen[:, :1]
-    back = (warp(batch.frame0, flow[:, 2:]) - batch.frame1) / peak * seen[:, 1:]
-    difference = torch.cat([there, back], dim=1)
-    loss = _charbonnier(difference) + 0.5 * _charbonnier(_slopes(difference))
+    wrong = [((part - batch.between) / peak)[:, :, _MARGIN:-_MARGIN, _MARGIN:-_MARGIN] for part in parts]
+    shares = weights[:, :, _MARGIN:-_MARGIN, _MARGIN:-_MARGIN]
+    pairs = [(shares[:, index : index + 1], miss) for index, miss in enumerate(wrong)]
+    mixed = torch.stack([share * miss for share, miss in pairs]).sum(dim=0).square().mean(dim=(1, 2, 3))
+    each = torch.stack([share * miss.square() for share, miss in pairs]).sum(dim=0).mean(dim=(1, 2, 3))
+    loss = 0.5 * ((mixed + _FLOOR).sqrt() + (each + _FLOOR).sqrt()).mean()
     if float(batch.known.sum()) > 0:
         loss = (
             loss
             + schedule.flow_weight * _flow_error(flow, batch)
             + schedule.seen_weight * _seen_error(reliability, batch)
         )
-    return Judged(loss, difference.detach().square().mean(dim=(1, 2, 3)))
-
-
-def _charbonnier(difference: Tensor) -> Tensor:
-    return (difference.square() + 1e-6).sqrt().mean()
-
-
-def _slopes(difference: Tensor) -> Tensor:
-    """Differences of the error between neighbours: edges count, plain offsets do not."""
-    across = difference[:, :, :-1, 1:] - difference[:, :, :-1, :-1]
-    down = difference[:, :, 1:, :-1] - difference[:, :, :-1, :-1]
-    return torch.stack([across, down])
+    return Judged(loss, mixed.detach())
 
 
 def _flow_error(flow: Tensor, batch: Batch) -> Tensor:
@@ -177,22 +202,14 @@ class Run:
 
 def networks(settings: SlowmoRecipe) -> nn.ModuleDict:
     """Both networks, untrained: the flow that they are given, and the first guess of what it brings."""
-    return nn.ModuleDict(
-        {"flow": FlowNet(settings.network.flow_width), "synthesis": SynthesisNet(settings.network.synthesis_width)}
-    )
+    return nn.ModuleDict({"flow": FlowNet(), "synthesis": SynthesisNet(settings.network.synthesis_width)})
 
 
 def start_run(settings: SlowmoRecipe, device: torch.device) -> Run:
     """A run at step 0; the seed decides the first weights and every crop."""
     torch.manual_seed(settings.seed)
     nets = networks(settings).to(device).to(memory_format=torch.channels_last)
-    optimizer = torch.optim.AdamW(
-        nets["flow"].parameters(),
-        lr=settings.schedule.learning_rate,
-        betas=(0.9, 0.99),
-        weight_decay=1e-4,
-        foreach=True,
-    )
+    optimizer = muon.of_net(nets["flow"], _OUTER, settings.schedule.learning_rate, _WEIGHT_DECAY)
     rng = np.random.default_rng([settings.seed, 2])
     return Run(settings, nets, Ema(nets, settings.schedule.ema), optimizer, rng, device)
 
@@ -214,9 +231,9 @@ def take_step(run: Run, pool: MomentPool) -> Judged:
     """One optimizer step."""
     schedule = run.settings.schedule
     for group in run.optimizer.param_groups:
-        group["lr"] = learning_rate(schedule, run.step, progress(run))
+        group["lr"] = learning_rate(schedule, run.step, progress(run)) * (1.0 if group["inner"] else 0.5)
     batch = on_device(pool.sample(run.rng, schedule.batch, run.settings.data.real_share), run.device)
-    judged = judge(run.nets["flow"], batch, schedule, autocast=True)
+    judged = judge(run.nets, batch, schedule, autocast=True)
     run.optimizer.zero_grad(set_to_none=True)
     judged.loss.backward()  # type: ignore[no-untyped-call]
     nn.utils.clip_grad_norm_(run.nets["flow"].parameters(), schedule.gradient_limit)
@@ -256,7 +273,7 @@ def train(
     log.info("%d rendered moments of %d, %.0f MB", pool.count(RENDERED), len(pool), pool.megabytes)
     run = start_run(settings, pick_device(device))
     if weights is not None:
-        _begin_with(run.nets, weights)
+        _begin_with(run.nets, weights, keep_flow)
         run.ema = Ema(run.nets, settings.schedule.ema)
     if resume and os.path.exists(path):
         state = timed_run.restore(run, run.nets, path)
@@ -272,18 +289,22 @@ def train(
     return run
 
 
-def _begin_with(nets: nn.ModuleDict, weights: dict[str, Tensor]) -> None:
-    """Start from weights; a synthesis network of another shape begins afresh.
+def _begin_with(nets: nn.ModuleDict, weights: dict[str, Tensor], keep_flow: bool) -> None:
+    """Start from weights; a network of another shape begins afresh, but for a synthesis network that read fewer
+    features, the first of those of now: it goes on with what it knows.
 
-    Raises ModelRefused where the flow network is of another shape.
+    Raises ModelRefused where that is the flow network, and `keep_flow` is set.
     """
     for part in nets:
         prefix = f"{part}."
         own = {name[len(prefix) :]: value for name, value in weights.items() if name.startswith(prefix)}
         expected = {name: value.shape for name, value in nets[part].state_dict().items()}
+        if part == "synthesis" and "enter.weight" in own:
+            lack = expected["enter.weight"][1] - own["enter.weight"].shape[1]
+            own["enter.weight"] = functional.pad(own["enter.weight"], (0, 0, 0, 0, 0, max(0, lack)))
         if {name: value.shape for name, value in own.items()} == expected:
             nets[part].load_state_dict(own)
-        elif part == "flow":
+        elif part == "flow" and keep_flow:
             raise ModelRefused("The model to start from has another flow network than the recipe.")
         else:
             log.info("The model to start from has another %s network than the recipe: it begins afresh.", part)

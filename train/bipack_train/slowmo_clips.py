@@ -74,6 +74,15 @@ class Clip:
             if self.continuous(first, first + skip):
                 yield Between(first, first + skip, first + skip // 2)
 
+    def around(self, moment: Between) -> tuple[Pixels | None, Pixels | None]:
+        """The frames as far before and after the two of a moment as these are apart; None beyond a cut or the end."""
+        skip = moment.second - moment.first
+        before, after = moment.first - skip, moment.second + skip
+        return (
+            self[before] if before >= 0 and self.continuous(before, moment.first) else None,
+            self[after] if after < len(self) and self.continuous(moment.second, after) else None,
+        )
+
 
 def read(path: str, start: int = 0, count: int | None = None, shrink: int = 1) -> Clip:
     """Read a film file or a padded picture sequence such as `fast.%04d.exr`; `shrink` makes frames smaller.

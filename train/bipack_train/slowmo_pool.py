@@ -20,11 +20,18 @@ from torch import Tensor
 
 from bipack import atomic
 from bipack.errors import CorruptInput, UsageError
+from bipack.imaging import bending
 from bipack.imaging.classical_flow import prior_of
 from bipack_train import motion_scenes, slowmo_clips
 
 Pixels = NDArray[np.float32]
 RENDERED, REAL = "rendered", "real"
+
+_ALONE = 0.1
+"""Share of crops for which the frame before, or the one after, is taken for unknown: shots begin and end."""
+
+_BACKWARDS = [2, 3, 0, 1, 5, 4, 7, 6]
+"""Channels of `bending` when time runs back: acceleration stays what it is."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +58,9 @@ class Batch:
     known: Tensor
     """(N, 1, 1, 1): 1 where flow and seen are known."""
 
+    bend: Tensor
+    """(N, CHANNELS, side, side) of `bipack.imaging.bending`."""
+
 
 @dataclass(frozen=True)
 class Sample:
@@ -58,6 +68,9 @@ class Sample:
 
     frames: NDArray[np.float16] | NDArray[np.uint8]  # 9 channels: frame 0, frame 1, between
     prior: NDArray[np.float16]  # 4
+    bend: NDArray[np.float16]  # 6: those of `bending` that are not the same everywhere
+    sides: tuple[bool, bool]
+    """Whether the frame before and the frame after were there."""
     truth: NDArray[np.float16] | None  # 4
     seen: NDArray[np.bool_] | None  # 2
     time: float
@@ -86,7 +99,10 @@ class MomentPool:
         """Memory of all moments."""
         stored = [sample for samples in self._groups.values() for sample in samples]
         return (
-            sum(sample.frames.nbytes + sample.prior.nbytes * (1 + (sample.truth is not None)) for sample in stored)
+            sum(
+                sample.frames.nbytes + sample.bend.nbytes + sample.prior.nbytes * (1 + (sample.truth is not None))
+                for sample in stored
+            )
             / 1e6
         )
 
@@ -95,17 +111,20 @@ class MomentPool:
         truth = np.concatenate([moving.flow01, moving.flow10], axis=2).astype(np.float16)
         seen = np.stack([moving.seen0, moving.seen1], axis=2)
         frames = (moving.frame0, moving.frame1, moving.between)
-        self._add(RENDERED, frames, prior_of(*frames[:2]), truth, seen, moving.time)
+        prior = prior_of(*frames[:2])
+        bend = bending.measured(frames[:2], prior, *(moving.around or (None, None)))
+        self._add(RENDERED, frames, prior, bend, truth, seen, moving.time)
 
-    def add_real(self, frames: tuple[Pixels, Pixels, Pixels], prior: Pixels, time: float) -> None:
-        """Add a crop of a real moment; `prior` was computed on the whole frames."""
-        self._add(REAL, frames, prior, None, None, time)
+    def add_real(self, frames: tuple[Pixels, Pixels, Pixels], prior: Pixels, bend: Pixels, time: float) -> None:
+        """Add a crop of a real moment; `prior` and `bend` were computed on the whole frames."""
+        self._add(REAL, frames, prior, bend, None, None, time)
 
     def _add(
         self,
         group: str,
         frames: tuple[Pixels, Pixels, Pixels],
         prior: Pixels,
+        bend: Pixels,
         truth: NDArray[np.float16] | None,
         seen: NDArray[np.bool_] | None,
         time: float,
@@ -117,7 +136,11 @@ class MomentPool:
             )
         bright = bool(together.max() > 1.0)
         stored = together.astype(np.float16) if bright else np.round(np.clip(together, 0, 1) * 255).astype(np.uint8)
-        self._groups.setdefault(group, []).append(Sample(stored, prior.astype(np.float16), truth, seen, time))
+        sides = bool(bend[0, 0, 6]), bool(bend[0, 0, 7])
+        kept = bend[:, :, :6].astype(np.float16)
+        self._groups.setdefault(group, []).append(
+            Sample(stored, prior.astype(np.float16), kept, sides, truth, seen, time)
+        )
 
     def sample(self, rng: np.random.Generator, batch: int, real_share: float) -> Batch:
         """Draw augmented crops; about `real_share` of them from real clips where both groups are there."""
@@ -153,9 +176,9 @@ class MomentPool:
         except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
             raise CorruptInput(f"Pool {path} cannot be read ({error}). Delete it, and it is made again.") from error
         for (group, _), parts in sorted(found.items(), key=lambda entry: entry[0]):
-            sample = Sample(
-                parts["frames"], parts["prior"], parts.get("truth"), parts.get("seen"), float(parts["time"])
-            )
+            sides = bool(parts["sides"][0]), bool(parts["sides"][1])
+            first = (parts["frames"], parts["prior"], parts["bend"], sides)
+            sample = Sample(*first, parts.get("truth"), parts.get("seen"), float(parts["time"]))
             pool._groups.setdefault(group, []).append(sample)
         return pool
 
@@ -174,50 +197,69 @@ def _crop(sample: Sample, rng: np.random.Generator, side: int) -> tuple[NDArray[
     shape = (side, side, 2)
     seen = sample.seen[window].astype(np.float32) if sample.seen is not None else np.ones(shape, np.float32)
     time = sample.time
+    bend = _bend(sample, window, rng.random(2) >= _ALONE)
     if rng.random() < 0.5:  # played backwards
         frames = frames[:, :, [3, 4, 5, 0, 1, 2, 6, 7, 8]]
         flows, seen, time = [flow[:, :, [2, 3, 0, 1]] for flow in flows], seen[:, :, ::-1], 1 - time
+        bend = bend[:, :, _BACKWARDS]
     if rng.random() < 0.5:  # mirrored
         frames, seen = frames[:, ::-1], seen[:, ::-1]
         flows = [flow[:, ::-1] * np.array([-1, 1, -1, 1], np.float32) for flow in flows]
+        bend = bend[:, ::-1] * np.array([-1, 1, -1, 1, 1, 1, 1, 1], np.float32)
     if rng.random() < 0.5:  # upside down
         frames, seen = frames[::-1], seen[::-1]
         flows = [flow[::-1] * np.array([1, -1, 1, -1], np.float32) for flow in flows]
+        bend = bend[::-1] * np.array([1, -1, 1, -1, 1, 1, 1, 1], np.float32)
     if rng.random() < 0.5:  # x and y change places
         frames, seen = frames.transpose(1, 0, 2), seen.transpose(1, 0, 2)
         flows = [flow.transpose(1, 0, 2)[:, :, [1, 0, 3, 2]] for flow in flows]
+        bend = bend.transpose(1, 0, 2)[:, :, [1, 0, 3, 2, 4, 5, 6, 7]]
     frames = frames.reshape(side, side, 3, 3)
     if rng.random() < 0.5:
         frames = frames[:, :, :, rng.permutation(3)]
     if rng.random() < 0.5:
-        frames = frames * np.float32(rng.uniform(0.6, 1.15))
+        gain = np.float32(rng.uniform(0.6, 1.15))
+        frames, bend = frames * gain, bend * np.array([1, 1, 1, 1, gain, gain, 1, 1], np.float32)
     planes = np.ascontiguousarray(frames.transpose(2, 3, 0, 1), np.float32)
-    prior, truth = (np.ascontiguousarray(flow.transpose(2, 0, 1), np.float32) for flow in flows)
+    prior, truth, bend = (np.ascontiguousarray(flow.transpose(2, 0, 1), np.float32) for flow in (*flows, bend))
     scalar = np.ones((1, 1, 1), np.float32)
     visible = np.ascontiguousarray(seen.transpose(2, 0, 1), np.float32)
-    return (*planes, prior, scalar * np.float32(time), truth, visible, scalar * np.float32(known))
+    return (*planes, prior, scalar * np.float32(time), truth, visible, scalar * np.float32(known), bend)
 
 
-def moment_of(sample: Sample, rng: np.random.Generator, multiple: int) -> tuple[Pixels, Pixels, Pixels, Pixels, float]:
-    """Frame 0, frame 1, between, prior and time of a stored moment, played backwards half the time; its sides are cut
-    to a multiple."""
+def _bend(sample: Sample, window: tuple[slice, slice], kept: NDArray[np.bool_]) -> Pixels:
+    """What is known of the bending in a window, as `bending` gives it; nothing of a side that is not `kept`."""
+    measured = sample.bend[window].astype(np.float32)
+    sides = np.array(sample.sides, np.float32) * kept
+    measured *= np.repeat(np.concatenate([sides, sides]), [2, 2, 1, 1]).astype(np.float32)
+    flags = np.broadcast_to(sides.astype(np.float32), (*measured.shape[:2], 2))
+    return np.concatenate([measured, flags], axis=2)
+
+
+def moment_of(
+    sample: Sample, rng: np.random.Generator, multiple: int
+) -> tuple[Pixels, Pixels, Pixels, Pixels, Pixels, float]:
+    """Frame 0, frame 1, between, prior, bend and time of a stored moment, played backwards half the time; its sides
+    are cut to a multiple."""
     height, width = (side // multiple * multiple for side in sample.frames.shape[:2])
     frames = sample.frames[:height, :width].astype(np.float32)
     if sample.frames.dtype == np.uint8:
         frames /= np.float32(255)
     frame0, frame1, between = (np.ascontiguousarray(frames[:, :, at : at + 3]) for at in (0, 3, 6))
     prior = np.ascontiguousarray(sample.prior[:height, :width], np.float32)
+    bend = _bend(sample, (slice(height), slice(width)), rng.random(2) >= _ALONE)
     if rng.random() < 0.5:
-        return frame1, frame0, between, np.ascontiguousarray(prior[:, :, [2, 3, 0, 1]]), 1 - sample.time
-    return frame0, frame1, between, prior, sample.time
+        prior, bend = (np.ascontiguousarray(part) for part in (prior[:, :, [2, 3, 0, 1]], bend[:, :, _BACKWARDS]))
+        return frame1, frame0, between, prior, bend, 1 - sample.time
+    return frame0, frame1, between, prior, bend, sample.time
 
 
 def crops_of(
     clip: slowmo_clips.Clip, skip: int, pairs: int, per_pair: int, side: int, rng: np.random.Generator
-) -> Iterator[tuple[tuple[Pixels, Pixels, Pixels], Pixels, float]]:
+) -> Iterator[tuple[tuple[Pixels, Pixels, Pixels], Pixels, Pixels, float]]:
     """Crops of `pairs` random moments of a clip, `skip` frames apart, chosen where something moves.
 
-    Yields (frame 0, frame 1, between), the prior and the time; the prior is computed on whole frames, as in use.
+    Yields (frame 0, frame 1, between), prior, bend and time; prior and bend are computed on whole frames, as in use.
     """
     moments: Sequence[slowmo_clips.Between] = list(clip.moments(skip))
     if not moments:
@@ -231,6 +273,7 @@ def crops_of(
         if min(height, width) < side:
             raise UsageError(f"Clip {clip.name} is {width}x{height}; crops of {side} pixels do not fit into it.")
         prior = prior_of(frames[0], frames[1])
+        bend = bending.measured(frames[:2], prior, *clip.around(moment))
         change = np.abs(frames[0] - frames[1]).mean(axis=2) + 0.02 * np.hypot(prior[:, :, 0], prior[:, :, 1])
         for _ in range(per_pair):
             places = [
@@ -239,7 +282,7 @@ def crops_of(
             amounts = [float(change[top : top + side, left : left + side].mean()) for top, left in places]
             top, left = places[int(np.argmax(amounts))]
             window = (slice(top, top + side), slice(left, left + side))
-            yield (frames[0][window], frames[1][window], frames[2][window]), prior[window], moment.time
+            yield (frames[0][window], frames[1][window], frames[2][window]), prior[window], bend[window], moment.time
 
 
 def default_path(out: str) -> str:

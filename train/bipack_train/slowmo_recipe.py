@@ -13,9 +13,8 @@ KIND = "slowmo"
 
 @dataclass(frozen=True)
 class Network:
-    """Size of the networks."""
+    """Size of the synthesis network; the flow network has one size."""
 
-    flow_width: int = 32
     synthesis_width: int = 48
 
 
@@ -55,6 +54,9 @@ class Data:
     """Rendered moments."""
 
     scene_size: int = 208
+    swing: float = 0.0
+    """How much layers of every second scene speed up or slow down, as a share of their motion."""
+
     clips: tuple[ClipUse, ...] = ()
     crops_per_pair: int = 4
     real_share: float = 0.5

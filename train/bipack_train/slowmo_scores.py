@@ -20,10 +20,11 @@ from bipack_train import motion_scenes, pictures, slowmo_clips
 Pixels = NDArray[np.float32]
 
 
-def new_frame(step: SlowMoStep, frame0: Pixels, frame1: Pixels, time: float, method: str = "auto") -> Pixels:
-    """The frame at `time` between two encoded ones as the worker makes it; encoded."""
-    frames = [_frame(color.decode(encoded.copy())) for encoded in (frame0, frame1)]
-    return color.encode(take(slowmo_check.between(step, frames[0], frames[1], time, method)).pixels)
+def new_frame(step: SlowMoStep, moment: Moment, method: str = "auto") -> Pixels:
+    """The new frame of a moment as the worker makes it; encoded."""
+    frame0, frame1 = (_frame(color.decode(encoded.copy())) for encoded in (moment.frame0, moment.frame1))
+    before, after = (None if one is None else _frame(color.decode(one.copy())) for one in moment.around)
+    return color.encode(take(slowmo_check.between(step, frame0, frame1, moment.time, method, (before, after))).pixels)
 
 
 def _frame(linear: Pixels) -> Frame:
@@ -43,6 +44,8 @@ class Moment:
     frame1: Pixels
     truth: Pixels
     time: float
+    around: tuple[Pixels | None, Pixels | None] = (None, None)
+    """The frames before and after the two, as far away as these are from each other, in the same shot."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,8 @@ def clip_moments(data: str, held_out: HeldOut, most: int) -> Iterator[Moment]:
     chosen = sorted({int(index) for index in np.linspace(0, len(moments) - 1, min(most, len(moments)))})
     for index in chosen:
         moment = moments[index]
-        yield Moment(clip[moment.first], clip[moment.second], clip[moment.middle], moment.time)
+        truth = clip[moment.middle]
+        yield Moment(clip[moment.first], clip[moment.second], truth, moment.time, clip.around(moment))
 
 
 def rendered_moments(data: str, most: int, size: int = 256) -> Iterator[Moment]:
@@ -95,8 +99,8 @@ def rendered_moments(data: str, most: int, size: int = 256) -> Iterator[Moment]:
     cuttings = [pictures.original(os.path.join(data, name)) for name in PICTURES]
     for index in range(most):
         rng = np.random.default_rng([RENDERED_SEED, index])
-        moving = motion_scenes.render(cuttings, rng, size, time=(1 + index * 6 % 15) / 16)
-        yield Moment(moving.frame0, moving.frame1, moving.between, moving.time)
+        moving = motion_scenes.render(cuttings, rng, size, time=(1 + index * 6 % 15) / 16, around=True)
+        yield Moment(moving.frame0, moving.frame1, moving.between, moving.time, moving.around or (None, None))
 
 
 # Figures ------------------------------------------------------------------------------------------------------------
@@ -125,9 +129,7 @@ def score(name: str, moments: Iterator[Moment], step: SlowMoStep) -> SetScore:
     rows = []
     for moment in moments:
         mixed = moment.frame0 * np.float32(1 - moment.time) + moment.frame1 * np.float32(moment.time)
-        plain, ours = (
-            new_frame(step, moment.frame0, moment.frame1, moment.time, method) for method in ("classical", "model")
-        )
+        plain, ours = (new_frame(step, moment, method) for method in ("classical", "model"))
         rows.append([psnr(result, moment.truth) for result in (mixed, plain, ours)])
     return SetScore(name, len(rows), *(float(value) for value in np.mean(rows, axis=0)))
 

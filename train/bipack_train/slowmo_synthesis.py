@@ -90,9 +90,9 @@ def gather(flow_net: nn.Module, pool: MomentPool, fit: Fit, real_share: float, s
 @torch.no_grad()
 def _pixels_of(flow_net: nn.Module, sample: Sample, count: int, rng: np.random.Generator) -> tuple[Array, ...]:
     """Features, first guess, candidates, truth and weight of random pixels of one moment."""
-    frame0, frame1, between, prior, moment = moment_of(sample, rng, model.MULTIPLE)
-    flow = _picture(flow_net(*(_planes(one) for one in (frame0, frame1, prior)))[0])
-    found = candidates(frame0, frame1, flow, moment)
+    frame0, frame1, between, prior, around, moment = moment_of(sample, rng, model.MULTIPLE)
+    flow, bend, _ = flow_net(*(_planes(one) for one in (frame0, frame1, prior, around)))
+    found = candidates(frame0, frame1, _picture(flow), _picture(bend), moment)
     pictures = _planes(np.concatenate([*found.moved, frame0, frame1], axis=2))
     features, guess = model.read(pictures, _planes(found.landed), torch.full((1, 1, 1, 1), moment))
     light = _light(frame0, frame1, found.shifts)

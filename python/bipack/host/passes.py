@@ -121,6 +121,9 @@ def _choose(made: BipackNode, model: str) -> None:
         knobs.refresh_menu(made, anew=True)
         made.set("model", MODEL_FILE_CHOICE if by_path else model)
     knobs.load_model(made)
+    with no_undo():
+        # The matte is laid in once, by BipackDeAge; twice would square its soft edges.
+        made.set("restrict", False)
 
 
 def _feed(node: DeAgeNode, number: int, region: str, above: Any) -> Any:

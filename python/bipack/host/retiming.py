@@ -45,7 +45,8 @@ class Timing:
         """Plate frames that a result is made from."""
         shutter = float(_card_value(self.node, "shutter", frame, 0.0))
         vectors = bool(_card_value(self.node, "vectors", frame, False))
-        return self.retime.needed(self.inside(frame), shutter, vectors)
+        around = str(self.node.value("model")) != model.CLASSICAL
+        return self.retime.needed(self.inside(frame), shutter, vectors, around)
 
     def inside(self, frame: int) -> int:
         """The result that is shown at `frame`."""

@@ -1,8 +1,9 @@
 """What a pixel of a new frame can be: both frames moved to the new moment in two ways, and both as they stand.
 
-The flow from frame 0 to frame 1 is carried forward to the moment and so is the flow back; where an edge hides or shows
-something the two disagree, and one of them is right. Pictures are encoded (`imaging.color`) and at the size at which
-motion is looked for; flows are carried at half of it. The slow-motion model weighs what it finds here.
+The flow from frame 0 to frame 1 is carried forward to the moment and so is the flow back, along a path that bends as
+the motion does; where an edge hides or shows something the two disagree, and one of them is right. Pictures are encoded
+(`imaging.color`) and at the size at which motion is looked for; flows are carried at half of it. The slow-motion model
+weighs what it finds here.
 """
 
 from __future__ import annotations
@@ -15,10 +16,13 @@ import numpy as np
 from bipack.imaging.classical_flow import filled, places, warp
 from bipack.imaging.frame import Pixels
 
-_MATCH = 20.0
-"""Where several pixels land on one, each counts by exp(-_MATCH * its difference from the other frame)."""
+MATCH = 20.0
+"""Where several pixels land on one, each counts by exp(-MATCH * its difference from the other frame)."""
 
-_COVER_MOST = 2.0
+COVER_MOST = 2.0
+
+LANDED = 10
+"""Channels of `Candidates.landed`; models before 0.3.0 read the first six."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,33 +34,48 @@ class Candidates:
     frame 1."""
 
     landed: Pixels
-    """(height / 2, width / 2, 6): x and y of the motion from frame 0 to 1 as it came from frame 0 and as it came from
-    frame 1, in pixels of the half size; then the area, 0 to 2, that came from frame 0 and from frame 1."""
+    """(height / 2, width / 2, LANDED): x and y of the motion from frame 0 to 1 as it came from frame 0 and as it came
+    from frame 1, in pixels of the half size; the area, 0 to 2, that came from frame 0 and from frame 1; and x and y of
+    the bending that came from either, in these pixels for each frame squared."""
 
     shifts: tuple[Pixels, ...]
     """Four of (height, width, 2): x and y, in pixels, from the new frame to where each of `moved` was taken."""
 
     @property
     def landed_whole(self) -> Pixels:
-        """`landed` with each value on two by two pixels: (height, width, 6)."""
+        """`landed` with each value on two by two pixels: (height, width, LANDED)."""
         return self.landed.repeat(2, axis=0).repeat(2, axis=1)
 
 
-def candidates(frame0: Pixels, frame1: Pixels, flow: Pixels, time: float) -> Candidates:
-    """The candidates at `time`, 0 to 1; `flow` as `classical_flow.prior_of` gives it."""
-    there, back = (np.float32(0.5) * _half(np.ascontiguousarray(flow[:, :, at : at + 2])) for at in (0, 2))
+def candidates(frame0: Pixels, frame1: Pixels, flow: Pixels, bend: Pixels, time: float) -> Candidates:
+    """The candidates at `time`, 0 to 1; `flow` as `classical_flow.prior_of` gives it, `bend` its acceleration at frame
+    0 and at frame 1 (`bending`), both (height, width, 4)."""
+    there, back, bent0, bent1 = (
+        np.float32(0.5) * _half(np.ascontiguousarray(vectors[:, :, at : at + 2]))
+        for vectors in (flow, bend)
+        for at in (0, 2)
+    )
     small0, small1 = _half(frame0), _half(frame1)
-    from0, cover0 = _land(there, time, np.abs(small0 - warp(small1, there)).mean(axis=2))
-    from1, cover1 = _land(back, 1 - time, np.abs(small1 - warp(small0, back)).mean(axis=2))
+    from0, cover0 = _land(there, bent0, time, np.abs(small0 - warp(small1, there)).mean(axis=2))
+    from1, cover1 = _land(back, bent1, 1 - time, np.abs(small1 - warp(small0, back)).mean(axis=2))
+    curve = np.float32(0.5 * (time * time - time))
     height, width = frame0.shape[:2]
     moved: list[Pixels] = []
     shifts: list[Pixels] = []
-    for motion in (from0, -from1):
+    for motion, turn in ((from0, 1), (from1, -1)):
         whole = 2 * np.asarray(cv2.resize(motion, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
         for frame, share in ((frame0, -time), (frame1, 1 - time)):
-            shifts.append(np.float32(share) * whole)
+            shifts.append(np.float32(turn * share) * whole[:, :, :2] - curve * whole[:, :, 2:])
             moved.append(warp(frame, shifts[-1], cv2.INTER_CUBIC))
-    landed = np.concatenate([from0, -from1, cover0[:, :, None], cover1[:, :, None]], axis=2)
+    parts = (
+        from0[:, :, :2],
+        -from1[:, :, :2],
+        cover0[:, :, None],
+        cover1[:, :, None],
+        from0[:, :, 2:],
+        from1[:, :, 2:],
+    )
+    landed = np.concatenate(parts, axis=2)
     return Candidates(tuple(moved), landed, tuple(shifts))
 
 
@@ -65,15 +84,18 @@ def _half(picture: Pixels) -> Pixels:
     return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.float32)
 
 
-def _land(flow: Pixels, share: float, error: Pixels) -> tuple[Pixels, Pixels]:
-    """The flow carried forward along `share` of itself, holes filled from around, and the area that landed."""
+def _land(flow: Pixels, bend: Pixels, share: float, error: Pixels) -> tuple[Pixels, Pixels]:
+    """Flow and bending (h, w, 4) carried along the motion until `share`, holes filled from around, and the area that
+    landed."""
     height, width = flow.shape[:2]
     columns, rows = places(height, width)
-    x, y = columns + np.float32(share) * flow[:, :, 0], rows + np.float32(share) * flow[:, :, 1]
+    path = np.float32(share) * flow + np.float32(0.5 * (share * share - share)) * bend
+    x, y = columns + path[:, :, 0], rows + path[:, :, 1]
     left, top = np.floor(x).astype(np.int32), np.floor(y).astype(np.int32)
     right, low = x - left, y - top
-    good = np.exp(-_MATCH * error)
-    sums = np.zeros((4, height * width))
+    good = np.exp(-MATCH * error)
+    carries = np.concatenate([flow, bend], axis=2)
+    sums = np.zeros((6, height * width))
     for across in (0, 1):
         for down in (0, 1):
             column, row = left + across, top + down
@@ -81,10 +103,10 @@ def _land(flow: Pixels, share: float, error: Pixels) -> tuple[Pixels, Pixels]:
             place = (row * width + column)[inside]
             area = ((right if across else 1 - right) * (low if down else 1 - low))[inside]
             weight = area * good[inside]
-            carried = (weight, weight * flow[:, :, 0][inside], weight * flow[:, :, 1][inside], area)
+            carried = (weight, *(weight * carries[:, :, axis][inside] for axis in range(4)), area)
             for index, values in enumerate(carried):
                 sums[index] += np.bincount(place, values, height * width)
     hole = (sums[0] < 1e-6).reshape(height, width)
-    motion = (sums[1:3] / np.maximum(sums[0], 1e-9)).T.reshape(height, width, 2).astype(np.float32)
-    cover = np.minimum(sums[3], _COVER_MOST).reshape(height, width).astype(np.float32)
+    motion = (sums[1:5] / np.maximum(sums[0], 1e-9)).T.reshape(height, width, 4).astype(np.float32)
+    cover = np.minimum(sums[5], COVER_MOST).reshape(height, width).astype(np.float32)
     return filled(motion, hole), cover

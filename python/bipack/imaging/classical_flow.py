@@ -58,12 +58,20 @@ class Between:
 
 def prior_of(frame0: Pixels, frame1: Pixels) -> Pixels:
     """DIS flow between encoded frames, (height, width, 4): 0 to 1 as x and y, then 1 to 0, in pixels."""
-    height, width = frame0.shape[:2]
-    search: Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     first, second = (for_search(frame) for frame in (frame0, frame1))
-    there = search.calc(first, second, None)
-    back = search.calc(second, first, None)
-    return np.asarray(np.concatenate([there, back], axis=2), np.float32)[:height, :width]
+    height, width = frame0.shape[:2]
+    return np.concatenate([_search(first, second), _search(second, first)], axis=2)[:height, :width]
+
+
+def flow_of(frame0: Pixels, frame1: Pixels) -> Pixels:
+    """The first half of `prior_of` alone: (height, width, 2)."""
+    height, width = frame0.shape[:2]
+    return _search(for_search(frame0), for_search(frame1))[:height, :width]
+
+
+def _search(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> Pixels:
+    search: Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    return np.asarray(search.calc(first, second, None), np.float32)
 
 
 def for_search(frame: Pixels) -> NDArray[np.uint8]:
@@ -154,7 +162,7 @@ def _project(flow: Pixels, share: float, error: Pixels) -> tuple[Pixels, NDArray
 
 
 def filled(motion: Pixels, hole: NDArray[np.bool_]) -> Pixels:
-    """`motion` (height, width, 2), changed in place: holes take the mean of what lies around them."""
+    """`motion` (height, width, 2 or 4), changed in place: holes take the mean of what lies around them."""
     known = (~hole).astype(np.float32)
     for side in _FILL:
         if known.all():

@@ -109,6 +109,8 @@ def _plan_moments(request: messages.Render, step: Retimes, notice: Callable[[str
         moment = moments[frame]
         files = moment.numbers
         inputs = {offset: plate.path(_nearest(plate, number)) for offset, number in files.items()}
+        beside = {offset: plate.path(moment.base + offset) for offset in moment.around}
+        inputs |= {offset: path for offset, path in beside.items() if _exists(path)}
         black = frozenset(offset for offset, number in files.items() if is_black and number in missing)
         mattes = {offset: matte.path(number) for offset, number in files.items()} if matte is not None else {}
         tasks.append(Task(index, frame, output.path(frame), inputs, None, black, moment, mattes))

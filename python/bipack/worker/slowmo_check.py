@@ -25,12 +25,21 @@ _SIZE = (67, 51)
 """Odd on purpose; (width, height)."""
 
 
-def between(step: SlowMoStep, first: Frame, second: Frame, time: float = 0.5, method: str = "auto") -> Frame:
-    """The frame at `time` between two, by the artists' path with every other knob at its default, cuts aside."""
+def between(
+    step: SlowMoStep,
+    first: Frame,
+    second: Frame,
+    time: float = 0.5,
+    method: str = "auto",
+    around: tuple[Frame | None, Frame | None] = (None, None),
+) -> Frame:
+    """The frame at `time` between two, by the artists' path with every other knob at its default, cuts aside;
+    `around` are the frames before and after the two, where they are known."""
     knobs = knob_values(step.knobs, {"cuts": "ignore", "method": method}, 0, step.name)
     control = StepControl(progress=lambda fraction: None, notice=lambda text: None, cancel=threading.Event())
-    frames: Mapping[int, Frame] = {0: first, 1: second}
-    moment = Moment(1, time, time, time, 0.0, 0.0, (0, 1))
+    beside = {offset: frame for offset, frame in zip((-1, 2), around, strict=True) if frame is not None}
+    frames: Mapping[int, Frame] = {0: first, 1: second, **beside}
+    moment = Moment(1, time, time, time, 0.0, 0.0, (0, 1), around=tuple(beside))
     return step.process(StepInput(1, frames, knobs=knobs, moment=moment), control)
 
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from bipack.catalog import Located
 from bipack.errors import ModelRefused
-from bipack.imaging import classical_flow, color, nonfinite, shot_change
+from bipack.imaging import bending, classical_flow, color, nonfinite, shot_change
 from bipack.imaging.candidates import Candidates, candidates
 from bipack.imaging.classical_flow import Between, Mix
 from bipack.imaging.frame import Frame, Pixels
@@ -91,15 +91,22 @@ class Networks:
         """The session of the first graph: its device and memory."""
         return self._flow
 
-    def flow(self, planes: dict[str, Pixels], prior: Pixels, cancel: threading.Event | None) -> dict[str, Pixels]:
-        """`flow` (1, 4, H, W) and `reliability` (1, 2, H, W) of padded planes."""
-        return self._flow.run({**planes, "prior": prior}, cancel)
+    @property
+    def bends(self) -> bool:
+        """Whether the flow graph asks for what the frames around a pair tell; models before 0.3.0 do not."""
+        return any(port.name == "around" for port in self.card.inputs)
+
+    def flow(self, planes: dict[str, Pixels], cancel: threading.Event | None) -> dict[str, Pixels]:
+        """`flow` (1, 4, H, W), `bend` (1, 4, H, W) and `reliability` (1, 2, H, W) of padded planes."""
+        found = self._flow.run(planes, cancel)
+        return found if "bend" in found else {**found, "bend": np.zeros_like(found["flow"])}
 
     def weights(
         self, planes: dict[str, Pixels], found: Candidates, time: float, cancel: threading.Event | None
     ) -> Pixels:
         """What each candidate at `time` counts for, (height, width, 6) of the padded size."""
-        given = {"moved": _as_planes(*found.moved), "landed": _as_planes(found.landed_whole)}
+        landed = found.landed_whole if self.bends else found.landed_whole[:, :, :6]
+        given = {"moved": _as_planes(*found.moved), "landed": _as_planes(landed)}
         moment = np.full((1, 1, 1, 1), time, np.float32)
         return _pixels(self._synthesis.run({**planes, **given, "time": moment}, cancel)["weights"])
 
@@ -108,11 +115,24 @@ class Networks:
         self._open.close()
 
 
+Beside = tuple[Look, Pixels] | None
+"""A frame beside a pair, and the classical flow to it from the pair's frame next to it."""
+
+
 class PairMotion:
     """What is known of one pair of frames."""
 
-    def __init__(self, first: Look, second: Look, networks: Networks | None, cancel: threading.Event | None) -> None:
-        """Find the motion once. Raises Cancelled, GpuOutOfMemory."""
+    def __init__(
+        self,
+        first: Look,
+        second: Look,
+        prior: Pixels,
+        networks: Networks | None,
+        cancel: threading.Event | None,
+        around: tuple[Beside, Beside] = (None, None),
+    ) -> None:
+        """Find the motion once; `prior` is `classical_flow.prior_of` of the two, `around` what lies before and after
+        them. Raises Cancelled, GpuOutOfMemory."""
         height, width = first.encoded.shape[:2]
         self.size: tuple[int, int] = (height, width)
         self.full = first.full
@@ -122,23 +142,38 @@ class PairMotion:
         small = shot_change.thumbnail(first.encoded), shot_change.thumbnail(second.encoded)
         self.is_cut = shot_change.is_cut(*small)
         self.is_repeat = shot_change.is_repeat(*small)
-        self._prior = classical_flow.prior_of(self._first, self._second)
+        self._prior = prior
         self._planes: dict[str, Pixels] = {}
-        self._flow = self._trust = self._prior
+        self._flow = self._bend = self._trust = self._prior
         if networks is None:
             self._reduce()
             return
         multiple, least = networks.card.geometry.multiple, networks.card.geometry.minimum
-        padded = [_padded(picture, multiple, least) for picture in (self._first, self._second, self._prior)]
-        self._planes = {"frame0": _as_planes(padded[0]), "frame1": _as_planes(padded[1])}
-        found = networks.flow(self._planes, _as_planes(padded[2]), cancel)
-        self._flow, self._trust = _pixels(found["flow"]), _pixels(found["reliability"])
+        given = {"frame0": self._first, "frame1": self._second, "prior": self._prior}
+        if networks.bends:
+            given["around"] = self._bending(around)
+        planes = {name: _as_planes(_padded(picture, multiple, least)) for name, picture in given.items()}
+        self._planes = {name: planes[name] for name in ("frame0", "frame1")}
+        found = networks.flow(planes, cancel)
+        self._flow, self._bend, self._trust = (_pixels(found[name]) for name in ("flow", "bend", "reliability"))
+
+    def _bending(self, around: tuple[Beside, Beside]) -> Pixels:
+        """What the frames beside the pair tell; one that repeats its neighbour or lies beyond a cut tells nothing."""
+        beside: list[tuple[Pixels, Pixels] | None] = []
+        for mine, other in zip((self._first, self._second), around, strict=True):
+            known = other is not None and other[0].encoded.shape == mine.shape
+            if other is not None and known:
+                small = shot_change.thumbnail(mine), shot_change.thumbnail(other[0].encoded)
+                known = not (shot_change.is_cut(*small) or shot_change.is_repeat(*small))
+            beside.append((other[0].encoded, other[1]) if other is not None and known else None)
+        return bending.from_flows((self._first, self._second), self._prior, beside[0], beside[1])
 
     def between(self, time: float) -> Between:
         """Where the pixels at `time`, 0 to 1, lie in both frames; at the working size, in its pixels."""
         if self._networks is None:
             return self._far(classical_flow.between(self._first, self._second, self._prior, time), None)
-        found = candidates(_pixels(self._planes["frame0"]), _pixels(self._planes["frame1"]), self._flow, time)
+        frames = _pixels(self._planes["frame0"]), _pixels(self._planes["frame1"])
+        found = candidates(*frames, self._flow, self._bend, time)
         weights = self._networks.weights(self._planes, found, time, self._cancel)
         weights[weights < _LEAST] = 0
         height, width = self.size

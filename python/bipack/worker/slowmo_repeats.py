@@ -56,7 +56,9 @@ def _between_drawings(moment: Moment, repeats: set[int], source: tuple[int, int]
     while right in repeats and right <= source[1]:
         right += 1
     if right > source[1]:
-        return dataclasses.replace(moment, base=left, share=0.0, opens=0.0, closes=0.0, offsets=(0,), files=())
+        return dataclasses.replace(
+            moment, base=left, share=0.0, opens=0.0, closes=0.0, offsets=(0,), files=(), around=()
+        )
     if right - left == 1:
         return moment
     span = right - left
@@ -74,4 +76,5 @@ def _between_drawings(moment: Moment, repeats: set[int], source: tuple[int, int]
         on=moment.on / span,
         offsets=(0, 1),
         files=(left, right),
+        around=(),
     )

@@ -8,7 +8,6 @@ motion of the pair is found once and kept for all its in-betweens; the plate's o
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import math
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
@@ -19,29 +18,29 @@ import numpy as np
 from bipack import messages, retime
 from bipack.card import Knob
 from bipack.catalog import Located
-from bipack.errors import Cancelled, CorruptInput, UsageError
+from bipack.errors import Cancelled, UsageError
 from bipack.frames import parse_frames
-from bipack.imaging import layers
+from bipack.imaging import classical_flow, layers
 from bipack.imaging.classical_flow import Between
-from bipack.imaging.frame import Box, Frame, Part, Pixels
+from bipack.imaging.frame import Frame, Part, Pixels
 from bipack.imaging.motion_layers import hazard_layer, motion_layers
-from bipack.imaging.weave import MATTE, Found, Style, Weaver, joined
+from bipack.imaging.weave import Found, Style, Weaver
 from bipack.retime import Moment
 from bipack.slowmo_knobs import HAZARD_CHANNEL, NAME, SLOWMO, TIMING_NAMES, VECTOR_CHANNELS
 from bipack.worker import slowmo_repeats
-from bipack.worker.model_step import aligned_matte
-from bipack.worker.slowmo_motion import Look, Networks, PairMotion, look_at
+from bipack.worker.slowmo_input import copied, frame_at, has, hidden, named, of_one_window, window_of, with_matte
+from bipack.worker.slowmo_motion import Beside, Look, Networks, PairMotion, look_at
 from bipack.worker.step import StepControl, StepInput
 
-VERSION = "1"
+VERSION = "2"
 """Goes into the key of every result; raised when a result changes."""
 
 _PAIRS_KEPT = 3
+_LOOKS_KEPT = _FLOWS_KEPT = 4
 _BLUR_STEP = 1.5
 """Pixels of motion between two moments of a shutter, where their number is chosen by itself."""
 
 _SAMPLES = (5, 64)
-_NAMELESS = itertools.count()
 
 
 class SlowMoStep:
@@ -59,6 +58,7 @@ class SlowMoStep:
         ]  # fmt: skip
         self._pairs: OrderedDict[tuple[Any, ...], PairMotion] = OrderedDict()
         self._looks: OrderedDict[tuple[Any, ...], Look] = OrderedDict()
+        self._flows: OrderedDict[tuple[Any, ...], Pixels] = OrderedDict()
         self._told: set[str] = set()
 
     # -- planning ------------------------------------------------------------------------------------------------------
@@ -83,7 +83,8 @@ class SlowMoStep:
                 f"Frame {beyond[0]} is not part of the result, which has frames {timing.frames[0]}-{timing.frames[-1]}."
             )
         self._told.clear()
-        moments = {frame: timing.moment(frame, shutter, vectors) for frame in request.frames}
+        around = str(settings.get("method", "auto")) != "classical" and bool(self._networks and self._networks.bends)
+        moments = {frame: timing.moment(frame, shutter, vectors, around) for frame in request.frames}
         if str(settings.get("repeats", "keep")) == "smooth":
             moments = slowmo_repeats.smoothed(moments, request, source, notice)
         return moments
@@ -104,11 +105,12 @@ class SlowMoStep:
             raise UsageError("Slow motion works on a sequence; it cannot be run on a frame by itself.")
         if control.cancel.is_set():
             raise Cancelled("Stopped on request; finished frames are kept.")
-        source, given = given, _of_one_window(_named(given))
+        given = named(given)
+        source, given = given, of_one_window(given)
         times = self._times(given, control)
         held = self._held(given, times, control)
         if held is not None:
-            result = _copy(source.frames[held])
+            result = copied(source.frames[held])
         else:
             result = self._averaged(given, times, control)
         self._add_layers(given, result, times, control)
@@ -186,7 +188,7 @@ class SlowMoStep:
         return float(math.floor(share)) if is_cut else share
 
     def _found(self, given: StepInput, first: int, share: float, pair: PairMotion, control: StepControl) -> Found:
-        place = _place(given.frames[first], given.layer)
+        place = window_of(given.frames[first], given.layer)
         if share in (0.0, 1.0):
             return Found(_still(share), share, place, pair.full)
         if pair.bad:
@@ -201,7 +203,7 @@ class SlowMoStep:
     def _weaver(self, given: StepInput, first: int) -> Weaver:
         one, other = given.frames[first], given.frames[first + 1]
         if given.mattes:
-            one, other = (_with_matte(given, offset) for offset in (first, first + 1))
+            one, other = (with_matte(given, offset) for offset in (first, first + 1))
         knobs = given.knobs
         style = Style(bool(knobs["premultiplied"]), str(knobs["fallback"]), knobs["matte_use"] == "protect")
         return Weaver(one, other, style)
@@ -222,7 +224,7 @@ class SlowMoStep:
         first = max(first, min(given.frames))
         pair = self._pair(given, first, control)
         share = self._share(given, first, moment.share - first, pair, control)
-        place = _place(given.frames[first], given.layer)
+        place = window_of(given.frames[first], given.layer)
         held = share != moment.share - first
         between = _still(share) if held else pair.between(share)
         found = Found(between, share, place, pair.full)
@@ -239,27 +241,53 @@ class SlowMoStep:
         offsets = (first, first + 1)
         method = self._networks_for(str(given.knobs["method"]))
         size = int(given.knobs["flow_size"])
+        sees = method is not None and method.bends and not which
+        before, after = (offset if sees and has(given, offset) else None for offset in (first - 1, first + 2))
         key: tuple[Any, ...] = (*(given.hashes[offset] for offset in offsets), size)
-        key += (given.layer, method is None, _place(given.frames[first], given.layer))
+        key += (given.layer, method is None, window_of(given.frames[first], given.layer))
         key += (which, *(id(given.mattes[offset]) for offset in offsets if which))
+        key += tuple("" if offset is None else given.hashes[offset] for offset in (before, after))
         if key not in self._pairs:
             looks = [self._look(given, offset, size) for offset in offsets]
             if which:
-                looks = [_hidden(look, given, offset, which) for look, offset in zip(looks, offsets, strict=True)]
-            self._pairs[key] = PairMotion(looks[0], looks[1], method, control.cancel)
-            while len(self._pairs) > _PAIRS_KEPT:
-                self._pairs.popitem(last=False)
+                looks = [hidden(look, given, offset, which) for look, offset in zip(looks, offsets, strict=True)]
+                prior = classical_flow.prior_of(looks[0].encoded, looks[1].encoded)
+            else:
+                prior = self._flow(given, first, size)
+            around: tuple[Beside, Beside] = (None, None)
+            if before is not None:
+                around = (self._look(given, before, size), self._flow(given, before, size)[:, :, 2:]), None
+            if after is not None:
+                around = around[0], (self._look(given, after, size), self._flow(given, first + 1, size)[:, :, :2])
+            self._pairs[key] = PairMotion(looks[0], looks[1], prior, method, control.cancel, around)
+            _forget(self._pairs, _PAIRS_KEPT)
         self._pairs.move_to_end(key)
         return self._pairs[key]
 
     def _look(self, given: StepInput, offset: int, size: int) -> Look:
-        window = _place(given.frames[offset], given.layer)
-        key = given.hashes[offset], size, given.layer, window
+        frame = frame_at(given, offset)
+        key = given.hashes[offset], size, given.layer, window_of(frame, given.layer)
         if key not in self._looks:
-            self._looks[key] = look_at(given.frames[offset], given.layer, size)
-            while len(self._looks) > 2:
-                self._looks.popitem(last=False)
+            self._looks[key] = look_at(frame, given.layer, size)
+            _forget(self._looks, _LOOKS_KEPT)
+        self._looks.move_to_end(key)
         return self._looks[key]
+
+    def _flow(self, given: StepInput, first: int, size: int) -> Pixels:
+        """The classical flow between frame `first` and the next, both ways."""
+        key = (
+            given.hashes[first],
+            given.hashes[first + 1],
+            size,
+            given.layer,
+            window_of(frame_at(given, first), given.layer),
+        )
+        if key not in self._flows:
+            looks = [self._look(given, offset, size) for offset in (first, first + 1)]
+            self._flows[key] = classical_flow.prior_of(looks[0].encoded, looks[1].encoded)
+            _forget(self._flows, _FLOWS_KEPT)
+        self._flows.move_to_end(key)
+        return self._flows[key]
 
     def _networks_for(self, method: str) -> Networks | None:
         if method == "model" and self._networks is None:
@@ -276,6 +304,7 @@ class SlowMoStep:
         """Give the model's memory back."""
         self._pairs.clear()
         self._looks.clear()
+        self._flows.clear()
         if self._networks is not None:
             self._networks.close()
 
@@ -289,15 +318,6 @@ def _is_on(value: Any) -> bool:
 
 def _repeats(number: int) -> str:
     return f"Frame {number} repeats frame {number - 1}; it stands still there."
-
-
-def _copy(frame: Frame) -> Frame:
-    """The same pixels; attributes and lists of channels of its own, since the writer adds to them."""
-    parts = [
-        dataclasses.replace(part, channels=dict(part.channels), attributes=dict(part.attributes))
-        for part in frame.parts
-    ]
-    return dataclasses.replace(frame, parts=parts)
 
 
 def _finished(frame: Frame, arrays: list[dict[str, Any]], weaver: Weaver, summing: bool) -> Frame:
@@ -318,64 +338,7 @@ def _still(share: float) -> Between:
     return Between(zero, zero, np.full((1, 1), 1 - share, np.float32), np.zeros((1, 1), np.float32))
 
 
-def _place(frame: Frame, layer: str) -> Box:
-    return frame.parts[layers.find(frame, layer, 3)[0]].data_window
-
-
-def _named(given: StepInput) -> StepInput:
-    """The same with a hash for every frame; one that comes without it is taken for a new one."""
-    names = {offset: given.hashes.get(offset) or f"nameless {next(_NAMELESS)}" for offset in given.frames}
-    return dataclasses.replace(given, hashes=names)
-
-
-def _of_one_window(given: StepInput) -> StepInput:
-    """The same with all frames on one data window. Raises CorruptInput where their formats differ."""
-    offsets = sorted(given.frames)
-    if len(offsets) == 1:
-        return given
-    formats = [_format(given.frames[offset], given.layer) for offset in offsets]
-    for offset, found in zip(offsets, formats, strict=True):
-        if found != formats[0]:
-            assert given.moment is not None
-            numbers = [given.moment.numbers[which] for which in (offsets[0], offset)]
-            sizes = [f"{window.width}x{window.height}" for window in (formats[0], found)]
-            raise CorruptInput(
-                f"Source frame {numbers[0]} is {sizes[0]} pixels and frame {numbers[1]} is {sizes[1]}; nothing can "
-                "be found between two sizes. Reformat the shot to one."
-            )
-    frames = joined([given.frames[offset] for offset in offsets])
-    return dataclasses.replace(given, frames=dict(zip(offsets, frames, strict=True)))
-
-
-def _format(frame: Frame, layer: str) -> Box:
-    return frame.parts[layers.find(frame, layer, 3)[0]].display_window
-
-
-def _matte_of(given: StepInput, offset: int) -> Pixels:
-    """The matte of a source frame at its picture's pixels, 0 to 1."""
-    from bipack.imaging.plate import take
-
-    frame = given.frames[offset]
-    alone = StepInput(given.frame, {0: frame}, given.mattes[offset], layer=given.layer)
-    return np.clip(aligned_matte(alone, take(frame, given.layer, 3)), 0, 1).astype(np.float32)
-
-
-def _with_matte(given: StepInput, offset: int) -> Frame:
-    frame = _copy(given.frames[offset])
-    frame.parts[layers.find(frame, given.layer, 3)[0]].channels[MATTE] = _matte_of(given, offset)
-    return frame
-
-
-def _hidden(look: Look, given: StepInput, offset: int, which: str) -> Look:
-    """The look with one side of the matte filled from the other, so that its motion is not seen."""
-    import cv2
-
-    from bipack.imaging.smooth_fill import smooth_fill
-
-    height, width = look.encoded.shape[:2]
-    matte = _matte_of(given, offset)
-    small = np.asarray(cv2.resize(matte, (width, height), interpolation=cv2.INTER_AREA))
-    hole = small < 0.5 if which == "inside" else small >= 0.5
-    if hole.all() or not hole.any():
-        return look
-    return dataclasses.replace(look, encoded=smooth_fill(look.encoded, ~hole))
+def _forget(kept: OrderedDict[tuple[Any, ...], Any], most: int) -> None:
+    """Give up what was not used for longest."""
+    while len(kept) > most:
+        kept.popitem(last=False)

@@ -23,9 +23,8 @@ _RADIUS = 2
 _FLAT = 4e-4
 """Variance of the picture (encoded) from which it leads the matte."""
 
-_GRAIN = 0.5
-"""Deviation, in pixels of the crop, of the blur that takes grain out of the plate that leads the matte; 1 pixel of the
-plate at most."""
+_GRAIN = 1.0
+"""Deviation in pixels of the blur that takes grain out of the plate that leads the matte."""
 
 _DOUBT = 0.01
 """Share below which a region is none."""
@@ -61,8 +60,7 @@ def at_plate(shares: Pixels, picture: Pixels, plate: Pixels, square: Square) -> 
     led = crop.spread(slope, square, rows, columns)
     inside = crop.spread(crop.border(shares.shape[0])[..., None], square, rows, columns)
     # Led by the picture less its grain, which would else be in the matte and restless on every frame.
-    sigma = min(1.0, _GRAIN * square.side / shares.shape[0])
-    led *= cv2.GaussianBlur(_luma(plate[rows, columns]), (0, 0), sigma)[..., None] if led.size else 1.0
+    led *= cv2.GaussianBlur(_luma(plate[rows, columns]), (0, 0), _GRAIN)[..., None] if led.size else 1.0
     led += crop.spread(offset, square, rows, columns)
     # The parser is never quite sure; without its doubts a matte ends, and a model works on its own region alone.
     led *= led >= _DOUBT

@@ -36,7 +36,7 @@ from bipack.imaging.faces.square import Square, from_points  # noqa: E402
 from bipack.imaging.faces.track import Found  # noqa: E402
 from bipack.imaging.image_io import read_frame  # noqa: E402
 from bipack.worker.faces import finder  # noqa: E402
-from bipack.worker.faces.parser import CROP, Parser  # noqa: E402
+from bipack.worker.faces.parser import CROP, Parser, around  # noqa: E402
 from bipack_train.faces import people  # noqa: E402
 from bipack_train.faces.parser import UNKNOWN  # noqa: E402
 
@@ -85,7 +85,7 @@ def parsed(parser: Parser, light: np.ndarray, near: np.ndarray) -> tuple[np.ndar
     face = min(faces, key=lambda one: float(np.linalg.norm(one.middle - near)))
     if np.linalg.norm(face.middle - near) > face.width:
         return labels, None
-    square = from_points(face.points, face.width)
+    square = around(from_points(face.points, face.width))
     picture = color.encode(crop.cut(light, square, CROP))
     shares = parser.shares(picture)
     rows, columns, found = mattes.at_plate(shares, picture, encoded, square)

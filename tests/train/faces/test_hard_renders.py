@@ -16,7 +16,7 @@ from bipack.imaging.faces import crop, mattes
 from bipack.imaging.faces.square import from_points
 from bipack.imaging.faces.track import Found
 from bipack.worker.faces import finder
-from bipack.worker.faces.parser import CROP, MODEL, Parser
+from bipack.worker.faces.parser import CROP, MODEL, Parser, around
 from bipack_train.faces import light, mesh
 from bipack_train.faces.extras import Extras
 from bipack_train.faces.portrait import Camera, Person, Pose, Rendered
@@ -45,7 +45,7 @@ def seen(side: int = 160, **how: object) -> tuple[np.ndarray, Rendered]:
 
 
 def found_mattes(parser: Parser, encoded: np.ndarray, face: Found) -> dict[str, np.ndarray]:
-    square = from_points(face.points, face.width)
+    square = around(from_points(face.points, face.width))
     picture = crop.cut(encoded, square, CROP)
     rows, columns, found = mattes.at_plate(parser.shares(picture), picture, encoded, square)
     whole = np.zeros((*encoded.shape[:2], len(MATTES)), np.float32)

@@ -12,7 +12,7 @@ from bipack.catalog import locate
 from bipack.errors import ModelRefused, UsageError
 from bipack.face_regions import REGIONS
 from bipack.worker.session import open_session
-from bipack_train.faces import parser, publish, scenes
+from bipack_train.faces import grown, parser, publish, scenes
 from bipack_train.faces.parser import Data, ParserRecipe, Schedule
 from bipack_train.faces.regions import INDEX
 from bipack_train.models import face_parser
@@ -39,7 +39,7 @@ def settings(steps: int) -> ParserRecipe:
 
 
 def test_training_learns_to_tell_regions_apart(stage: scenes.Stage, tmp_path: Path) -> None:
-    recipe = settings(40)
+    recipe = settings(100)
     fresh = parser.start_run(recipe, torch.device("cpu"))
     before = parser.validate(parser.averaged(fresh), stage, 1, torch.device("cpu"), 64, 12)
     trained = parser.train(recipe, stage, stage, str(tmp_path), device="cpu")
@@ -47,7 +47,7 @@ def test_training_learns_to_tell_regions_apart(stage: scenes.Stage, tmp_path: Pa
     assert np.mean(list(after.values())) > np.mean(list(before.values())) + 0.07
     assert after["background"] > 0.8
     rows = (tmp_path / parser.LOG).read_text(encoding="utf-8").splitlines()
-    assert rows[0].startswith("step,minutes,entropy") and len(rows) == 5 and float(rows[-1].split(",")[-1]) > 0.08
+    assert rows[0].startswith("step,minutes,entropy") and len(rows) == 11 and float(rows[-1].split(",")[-1]) > 0.08
 
 
 def test_a_stopped_run_goes_on_bit_for_bit(stage: scenes.Stage, tmp_path: Path) -> None:
@@ -86,30 +86,69 @@ def test_the_published_graph_is_the_network_and_starts_another_run(stage: scenes
     assert float((same[0] - expected[0]).abs().max()) < 1e-4
     with pytest.raises(ModelRefused, match="medium"):
         publish.weights_of(str(tmp_path / "tiny"), "medium")
+    assert publish.weights_of(str(tmp_path), "medium")[1] == label
 
 
-def test_a_half_size_pixel_learns_the_shares_of_its_four() -> None:
-    labels = torch.zeros(1, 4, 6, dtype=torch.uint8)
+def test_each_pixel_is_told_its_own_region() -> None:
+    labels = torch.zeros(1, 4, 6, dtype=torch.int64)
     labels[0, :, 3:] = INDEX["nose"]
     labels[0, 3, 5] = scenes.UNKNOWN
-    shares = parser.shares_of(labels)
-    assert shares.shape == (1, len(REGIONS), 2, 3)
-    # The edge at column 3 lies in the middle of the second pixel: half and half, whichever way the picture is flipped.
-    assert shares[0, INDEX["nose"]].tolist() == [[0, 0.5, 1], [0, 0.5, 0.75]]
-    assert shares[0, 0].tolist() == [[1, 0.5, 0], [1, 0.5, 0]]
+    truth = torch.nn.functional.one_hot(labels.clamp(max=len(REGIONS) - 1), len(REGIONS)).permute(0, 3, 1, 2)
+    sure = 20.0 * truth.float()
+    entropy, overlap = parser._of_regions(sure, labels)
+    assert float(entropy) < 1e-5 and float(overlap) < 1e-5
+    # The same answer one pixel to the left: wrong beside the edge, where it wraps, and where it was made up.
+    entropy, overlap = parser._of_regions(sure.roll(-1, 3), labels)
+    wrong = 4 + 3 + 1
+    assert float(entropy) == pytest.approx(20 * wrong / 23, rel=1e-3)
+    assert float(overlap) > 0.2
+
+
+def test_the_head_lays_four_pixels_where_they_belong() -> None:
+    planes = torch.arange(4 * 2 * 2 * 3).float().view(1, 8, 2, 3)
+    found = face_parser._four(planes)
+    assert found.shape == (1, 2, 4, 6)
+    for value in (0, 1):
+        for row, column in ((0, 0), (0, 1), (1, 0), (1, 1)):
+            expected = planes[:, 2 * (2 * row + column) + value]
+            assert torch.equal(found[:, value, row::2, column::2], expected)
 
 
 def test_what_is_unknown_teaches_nothing() -> None:
-    raw = torch.randn(2, 22, 8, 8, requires_grad=True)
+    regions, rest = torch.randn(2, 16, 16, 16, requires_grad=True), torch.randn(2, 6, 8, 8)
     nothing = scenes.Scenes(
         np.zeros((2, 16, 16, 3), np.float32),
         np.full((2, 16, 16), scenes.UNKNOWN, np.uint8),
         np.full((2, 16, 16, 5), np.nan, np.float32),
         np.full((2, 16, 16), np.nan, np.float32),
     )
-    parts = parser.losses(raw, nothing, torch.device("cpu"))
+    parts = parser.losses(regions, rest, nothing, torch.device("cpu"))
     assert float(parts["points"]) == 0 and float(parts["width"]) == 0
-    assert np.isfinite(float(parts["overlap"]))
+    (parts["entropy"] + parts["overlap"]).backward()
+    assert regions.grad is not None and not regions.grad.any()
+
+
+def test_a_larger_parser_begins_with_what_a_smaller_one_learned() -> None:
+    torch.manual_seed(1)
+    small = FaceParserNet("small").eval()
+    torch.nn.init.normal_(small.finer.change[1].weight)
+    large = FaceParserNet("medium").eval()
+    large.load_state_dict(grown.grown(small.state_dict(), "medium"))
+    picture = torch.rand(1, 3, 64, 96)
+    for mine, wanted in zip(Exported(large)(picture), Exported(small)(picture), strict=True):
+        assert torch.allclose(mine, wanted, rtol=1e-4, atol=1e-5)
+    with pytest.raises(ValueError, match="room"):
+        grown.grown(large.state_dict(), "small")
+
+
+def test_a_parser_that_gave_regions_at_half_size_gives_them_to_all_four_pixels() -> None:
+    whole = FaceParserNet("small").eval()
+    old = {name: value for name, value in whole.state_dict().items() if not name.startswith("finer.")}
+    old["head.weight"], old["head.bias"] = torch.randn(22, 8, 1, 1), torch.randn(22)
+    whole.load_state_dict(grown.grown(old, "small"))
+    regions, _ = whole(torch.rand(1, 3, 64, 64))
+    for row, column in ((0, 1), (1, 0), (1, 1)):
+        assert torch.allclose(regions[..., row::2, column::2], regions[..., ::2, ::2], atol=1e-5)
 
 
 def test_overlap_is_counted_per_region() -> None:

@@ -17,7 +17,7 @@ from bipack.imaging import color
 from bipack.imaging.faces import crop, mattes
 from bipack.imaging.faces.square import from_points
 from bipack.worker.faces import finder
-from bipack.worker.faces.parser import CROP, Parser
+from bipack.worker.faces.parser import CROP, Parser, around
 
 GREY = face_plates.COLORS[0]
 
@@ -37,7 +37,7 @@ def found_mattes(parser: Parser, encoded: np.ndarray) -> dict[str, np.ndarray] |
     faces = finder.find(parser, encoded)
     if not faces:
         return None
-    square = from_points(faces[0].points, faces[0].width)
+    square = around(from_points(faces[0].points, faces[0].width))
     picture = crop.cut(encoded, square, CROP)
     rows, columns, found = mattes.at_plate(parser.shares(picture), picture, encoded, square)
     whole = np.zeros((*encoded.shape[:2], len(MATTES)), np.float32)

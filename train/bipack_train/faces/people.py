@@ -90,7 +90,7 @@ def person(rng: np.random.Generator) -> Person:
 
 def varied(rng: np.random.Generator, who: Person) -> Person:
     """The same person with what photographs show and `person` seldom draws: brows of any line, thickness and color,
-    thick hair, bangs, grey stubble."""
+    thick hair, bangs dense or thin, grey stubble, grey beards."""
     shift, half = who.skin.brow[:2]
     thick = float(np.clip(half * np.exp(rng.normal(0, 0.25)), 0.006, 0.024))
     dark = np.array([0.03, 0.018, 0.012]) * rng.uniform(0.5, 1.5)
@@ -105,8 +105,11 @@ def varied(rng: np.random.Generator, who: Person) -> Person:
     if skin.stubble > 0 and rng.random() < 0.25:
         skin = replace(skin, hair_color=_triple(np.full(3, rng.uniform(0.15, 0.6))))
     hair = replace(who.hair, strands=int(who.hair.strands * rng.uniform(1.0, 1.8)))
-    if hair.style not in ("bald", "buzz", "afro") and rng.random() < 0.2:
-        length, strands = float(rng.uniform(9, 35)), int(rng.integers(2200, 3200))
+    if hair.beard_length >= 1 and rng.random() < 0.4:
+        grey = _triple(rng.uniform(0.1, 0.6) * np.exp(rng.normal(0, 0.04, 3)))
+        skin, hair = replace(skin, hair_color=grey), replace(hair, color=grey)
+    if hair.style not in ("bald", "buzz", "afro") and rng.random() < 0.25:
+        length, strands = float(rng.uniform(9, 35)), int(rng.integers(1000, 3200))
         hair = replace(hair, style="bangs", length=length, strands=strands, parting=0.0)
     return replace(who, skin=skin, hair=hair)
 
@@ -137,11 +140,11 @@ def expression(rng: np.random.Generator, head: Head) -> Floats:
     return np.array([values[name] for name in head.expressions], np.float32)
 
 
-def pose(rng: np.random.Generator, profiles: float = 0.17) -> Pose:
-    """Mostly towards the camera, one in six a profile, or a share of `profiles`."""
+def pose(rng: np.random.Generator, profiles: float = 0.17, nod: float = 12) -> Pose:
+    """Mostly towards the camera, one in six a profile, or a share of `profiles`; nods deviate by `nod` degrees."""
     yaw = rng.uniform(50, 100) * rng.choice([-1, 1]) if rng.random() < profiles else rng.normal(0, 24)
     gaze = (float(np.clip(rng.normal(0, 10), -25, 25)), float(np.clip(rng.normal(0, 6), -15, 15)))
-    return Pose(float(yaw), float(np.clip(rng.normal(0, 12), -40, 40)), float(rng.normal(0, 8)), gaze)
+    return Pose(float(yaw), float(np.clip(rng.normal(0, nod), -40, 40)), float(rng.normal(0, 8)), gaze)
 
 
 def extras(rng: np.random.Generator) -> Extras:
@@ -188,7 +191,7 @@ class Studio:
             who,
             lit,
             expression=expression(rng, self.head),
-            pose=pose(rng, 0.25 if close else 0.17),
+            pose=pose(rng, 0.2, 17) if close else pose(rng),
             camera=camera,
             age=age,
             extras=extras(rng),

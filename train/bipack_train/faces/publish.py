@@ -21,7 +21,7 @@ from bipack.face_regions import REGIONS
 from bipack.worker.faces.parser import MIRROR
 from bipack.worker.session import open_session
 from bipack_train import checkpoint, export, pictures, publish_superres
-from bipack_train.faces import parser
+from bipack_train.faces import grown, parser
 from bipack_train.faces.parser import ParserRecipe
 from bipack_train.faces.scenes import Stage
 from bipack_train.models.face_parser import MULTIPLE, POINTS, Exported, FaceParserNet
@@ -254,10 +254,14 @@ def _order_of_use(net: FaceParserNet) -> list[tuple[torch.nn.Conv2d, torch.nn.Ba
 
 
 def _fitting(weights: dict[str, torch.Tensor], size: str, label: str) -> dict[str, torch.Tensor]:
-    wanted = FaceParserNet(size).state_dict()
-    if set(weights) != set(wanted) or any(weights[name].shape != value.shape for name, value in wanted.items()):
-        raise ModelRefused(f"{label} is no face parser of size {size!r}, so a run cannot start from it.")
-    return {name: weights[name].to(value.dtype) for name, value in wanted.items()}
+    """`weights` for a parser of `size`; those of a smaller one become a part of it."""
+    torch.manual_seed(0)
+    try:
+        return grown.grown(weights, size)
+    except ValueError as error:
+        raise ModelRefused(
+            f"{label} is no face parser of size {size!r} or smaller ({error}), so a run cannot start from it."
+        ) from error
 
 
 def _move(workshop: str, folder: str) -> None:

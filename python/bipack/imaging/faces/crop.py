@@ -65,19 +65,19 @@ def window(square: Square, height: int, width: int) -> tuple[slice, slice]:
 def spread(planes: Pixels, square: Square, rows: slice, columns: slice) -> Pixels:
     """Planes of the crop (size, size, n) at these pixels of the picture, (rows, columns, n); 0 beyond the crop.
 
-    Linear: what lies between 0 and 1 stays there.
+    Linear: what lies between 0 and 1 stays there. In memory each plane lies by itself.
     """
     size = planes.shape[0]
     matrix = square.inverse(size)
     # OpenCV counts from pixel centres.
     matrix[:, 2] += matrix[:, :2] @ np.array([columns.start + 0.5, rows.start + 0.5]) - 0.5
     near = _kept_from_aliasing(planes, size / square.side)
-    result = np.empty((rows.stop - rows.start, columns.stop - columns.start, planes.shape[2]), np.float32)
+    result = np.empty((planes.shape[2], rows.stop - rows.start, columns.stop - columns.start), np.float32)
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     for index in range(planes.shape[2] if result.size else 0):
         plane = np.ascontiguousarray(near[..., index])
-        result[..., index] = cv2.warpAffine(plane, matrix, result.shape[1::-1], flags=flags, borderValue=0)
-    return result
+        cv2.warpAffine(plane, matrix, result.shape[:0:-1], result[index], flags=flags, borderValue=0)
+    return result.transpose(1, 2, 0)
 
 
 def border(size: int) -> Pixels:

@@ -17,8 +17,8 @@ from bipack.imaging.frame import Pixels
 REFERENCE = 1024
 """Grow and feather are in pixels of a crop of this size, so that they do not depend on how close the face is."""
 
-_RADIUS = 1 / 64
-"""Part of the crop within which an edge is looked for."""
+_RADIUS = 2
+"""Pixels of the crop within which an edge is looked for: further ones are not the region's own."""
 
 _FLAT = 4e-4
 """Variance of the picture (encoded) from which it leads the matte."""
@@ -57,13 +57,11 @@ def at_plate(shares: Pixels, picture: Pixels, plate: Pixels, square: Square) -> 
     rows, columns = crop.window(square, *plate.shape[:2])
     guide = _luma(picture)
     slope, offset = _coefficients(guide, shares)
-    count = shares.shape[2]
-    spread = crop.spread(np.concatenate([slope, offset], axis=2), square, rows, columns)
+    led = crop.spread(slope, square, rows, columns)
     inside = crop.spread(crop.border(shares.shape[0])[..., None], square, rows, columns)
-    led = spread[..., :count]
     # Led by the picture less its grain, which would else be in the matte and restless on every frame.
     led *= cv2.GaussianBlur(_luma(plate[rows, columns]), (0, 0), _GRAIN)[..., None] if led.size else 1.0
-    led += spread[..., count:]
+    led += crop.spread(offset, square, rows, columns)
     # The parser is never quite sure; without its doubts a matte ends, and a model works on its own region alone.
     led *= led >= _DOUBT
     total = led.sum(axis=2, keepdims=True)
@@ -97,7 +95,8 @@ def _coefficients(guide: Pixels, shares: Pixels) -> tuple[Pixels, Pixels]:
     mean = _box(guide)
     variance = np.maximum(_box(guide * guide) - mean * mean, 0)
     trust = _box((variance / (variance + _FLAT)).astype(np.float32))
-    slope, offset = np.empty_like(shares), np.empty_like(shares)
+    # Each region's plane lies by itself in memory: all that follows works on one after another.
+    slope, offset = np.empty((2, shares.shape[2], *shares.shape[:2]), np.float32).transpose(0, 2, 3, 1)
     for index in range(shares.shape[2]):
         share = np.ascontiguousarray(shares[..., index])
         middle = _box(share)
@@ -108,7 +107,7 @@ def _coefficients(guide: Pixels, shares: Pixels) -> tuple[Pixels, Pixels]:
 
 
 def _box(plane: Pixels) -> Pixels:
-    side = 2 * round(_RADIUS * len(plane)) + 1
+    side = 2 * _RADIUS + 1
     return np.asarray(cv2.blur(plane, (side, side), borderType=cv2.BORDER_REPLICATE), np.float32)
 
 

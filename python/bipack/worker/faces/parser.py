@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -12,14 +12,18 @@ from bipack import catalog
 from bipack.card import Knob
 from bipack.errors import MissingInput, ModelRefused
 from bipack.face_regions import MIRRORED, POINTS, REGIONS
+from bipack.imaging.faces.square import Square
 from bipack.imaging.frame import Pixels
 from bipack.worker.session import open_session
 
-CROP = 384
-"""Side of the upright crop in which a face's regions are parsed: about what training shows (schedule.crop_side)."""
+CROP = 448
+"""Side of the upright picture in which a face's regions are parsed: its face is as wide as training shows it."""
 
-MIRRORED_CROP = 256
-"""Side at which its mirror image is: there the parser sees less detail, and more of a face at once."""
+WIDER = 7 / 6
+"""Side of what is parsed, in sides of the face's square: necks and hair go on beyond the crop that one works in."""
+
+SMALL = 288
+"""Side at which it is looked at once more: there the parser sees less detail, and more of a face at once."""
 
 MODEL = "face_parser"
 """Catalogue name of the parser that is used when none is named."""
@@ -33,6 +37,11 @@ MIRROR = Knob(
     tooltip="Looks at crops in the mirror too: steadier mattes for twice the time.",
 )
 """Of a parser that tells left from right by what it sees, as one that was trained on mirrored faces does."""
+
+
+def around(square: Square) -> Square:
+    """What is parsed of a face whose crop is `square`."""
+    return replace(square, side=square.side * WIDER)
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,20 +101,22 @@ class Parser:
         return Parsed(regions, points, wide[..., 0])
 
     def shares(self, crop: Pixels, cancel: threading.Event | None = None) -> Pixels:
-        """(size, size, 16) shares of the regions of an upright crop.
+        """(size, size, 16) shares of the regions of an upright picture of a face; see `around`.
 
-        Where the card has the knob `mirror`, the mean of what the parser says of it and of its mirror image at two
-        thirds of the size: chance is taken out of both, and a face that one size takes for none is seen by the other.
-        Raises Cancelled, GpuOutOfMemory.
+        Where the card has the knob `mirror`, the mean of what the parser says of it, of its mirror image, and of that
+        made small: chance is taken out of all, and a face that one size takes for none is seen by the other. Raises
+        Cancelled, GpuOutOfMemory.
         """
-        plain = self.parse(crop, cancel).regions
+        total = self.parse(crop, cancel).regions
         if not self._mirror:
-            return plain
-        side = max(1, round(len(crop) * MIRRORED_CROP / CROP))
-        small = cv2.resize(crop[:, ::-1], (side, side), interpolation=cv2.INTER_AREA)
-        flipped = self.parse(small, cancel).regions[:, ::-1][..., list(MIRRORED)]
-        flipped = cv2.resize(np.ascontiguousarray(flipped), plain.shape[1::-1], interpolation=cv2.INTER_LINEAR)
-        return np.asarray(0.5 * (plain + flipped), np.float32)
+            return total
+        flipped = np.ascontiguousarray(crop[:, ::-1])
+        side = max(1, round(len(crop) * SMALL / CROP))
+        small = cv2.resize(flipped, (side, side), interpolation=cv2.INTER_AREA)
+        mirrored = self.parse(flipped, cancel).regions
+        mirrored = mirrored + cv2.resize(self.parse(small, cancel).regions, mirrored.shape[1::-1])
+        total = total + mirrored[:, ::-1][..., list(MIRRORED)]
+        return np.asarray(total / np.float32(3), np.float32)
 
     def close(self) -> None:
         """Give its memory back."""

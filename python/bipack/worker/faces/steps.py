@@ -22,10 +22,10 @@ from bipack.imaging.faces.square import Square
 from bipack.imaging.faces.track import Place, Track, moved
 from bipack.imaging.frame import Box, Frame, Part, Pixels
 from bipack.worker.faces.enlarge import ATTRIBUTE, FaceSuperRes
-from bipack.worker.faces.parser import CROP, Parser
+from bipack.worker.faces.parser import CROP, Parser, around
 from bipack.worker.step import StepControl, StepInput
 
-VERSION = "4"
+VERSION = "5"
 """Goes into the key of every result; raised when a result changes."""
 
 GROW = Knob("grow", "float", 0.0, "Grow", -64.0, 64.0, tooltip="Pixels of a 1024 crop by which mattes grow or shrink.")
@@ -58,7 +58,7 @@ class _Crops:
         if key not in self._kept:
             light, shift = linear(given.frames[offset], given.layer)
             here = moved(Track(track.number, {0: place}), -shift[0], -shift[1]).places[0]
-            picture = color.encode(crop.cut(light, here.square, CROP))
+            picture = color.encode(crop.cut(light, around(here.square), CROP))
             self._kept[key] = self.parser.shares(picture, control.cancel), picture
             while len(self._kept) > 3 * len(self.tracks) * (2 * self.reach + 1):
                 self._kept.popitem(last=False)
@@ -87,7 +87,7 @@ class RegionsStep:
         for index, track in enumerate(here):
             shares, picture = self._crops.shares(track, given, control)
             place = moved(track, -shift[0], -shift[1]).places[given.frame]
-            rows, columns, found = mattes.at_plate(shares, picture, encoded, place.square)
+            rows, columns, found = mattes.at_plate(shares, picture, encoded, around(place.square))
             for number in range(len(MATTES)):
                 matte = mattes.shaped(
                     found[..., number], place.square.side, given.knobs["grow"], given.knobs["feather"]
@@ -132,7 +132,7 @@ class CropStep:
         else:
             taken = crop.cut(light, place.square, size)
         shares, picture = self._crops.shares(self._track, given, control)
-        whole = Square(size / 2, size / 2, size)
+        whole = around(Square(size / 2, size / 2, size))
         _, _, found = mattes.at_plate(shares, picture, color.encode(taken), whole)
         kind = crop_type(frame)
         channels = {name: taken[..., index].astype(kind) for index, name in enumerate("RGB")}

@@ -35,9 +35,9 @@ _DOES_NOTHING = (".second.weight", ".second.bias")
 def load(source: str, size: str, frames: int) -> tuple[dict[str, Tensor], str]:
     """(weights, what they are) for `source`: a checkpoint, the folder of a run, a model folder, file or name.
 
-    Where the net sees more frames than the source did, the new ones start with no say. Where one of the two has more
-    residual blocks, those of the net pass their input on at first, and those of the source are left out. Raises
-    MissingInput, CorruptInput, and ModelRefused for pickles and for models of another network.
+    Where the net sees more frames than the source did, the new ones start with no say. Where it has more residual
+    blocks, these pass their input on at first. Raises MissingInput, CorruptInput, and ModelRefused for pickles and for
+    models of another network.
     """
     stored, label = _stored(source)
     net = networks.build(size, frames)
@@ -111,11 +111,13 @@ def _of_onnx(path: str) -> dict[str, Tensor]:
 
 
 def _as_deep(stored: dict[str, Tensor], wanted: dict[str, Tensor]) -> dict[str, Tensor]:
-    """`stored` with the residual blocks of `wanted`: those it has not do nothing, those it has beyond them go."""
-    stored = {name.removeprefix(_PREFIX): value for name, value in stored.items()}
-    kept = {name: value for name, value in stored.items() if _BLOCK.match(name) is None or name in wanted}
+    """`stored` with all residual blocks of `wanted`; those that it has not do nothing.
+
+    Not the other way round: without some of its blocks a net is a worse start than nothing.
+    """
+    kept = {name.removeprefix(_PREFIX): value for name, value in stored.items()}
     for name, value in wanted.items():
-        if name not in stored and _BLOCK.match(name):
+        if name not in kept and _BLOCK.match(name):
             kept[name] = torch.zeros_like(value) if name.endswith(_DOES_NOTHING) else value
     return kept
 

@@ -35,6 +35,19 @@ def test_one_face_is_one_track_and_its_crop_is_steadier_than_its_points() -> Non
     assert np.abs(across - (100 + 2 * np.arange(60))).max() < 3
 
 
+def test_what_one_frame_alone_says_moves_no_crop_and_a_steady_zoom_is_kept_up_with() -> None:
+    found = walking(range(12), speed=0.0)
+    for frame in (0, 3, 7, 11):
+        found[frame] = [face(108, 195, width=82)]
+    (track,) = link(found)
+    squares = [place.square for place in track.places.values()]
+    assert max(square.side for square in squares) - min(square.side for square in squares) < 1e-6
+    assert max(square.x for square in squares) - min(square.x for square in squares) < 1e-6
+    (nearer,) = link({frame: [face(100, 200, width=90 * 1.01**frame)] for frame in range(40)})
+    sides = np.array([place.square.side for place in nearer.places.values()])
+    assert np.abs(sides / (sides[20] * 1.01 ** (np.arange(40) - 20)) - 1).max() < 0.01
+
+
 def test_two_faces_that_pass_each_other_stay_apart() -> None:
     found = {f: [face(100 + 6 * f, 200), face(400 - 6 * f, 260, 80)] for f in range(50)}
     large, small = link(found)

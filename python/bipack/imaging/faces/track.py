@@ -122,7 +122,7 @@ def _smoothed(chain: Mapping[int, Found]) -> dict[int, Place]:
     whole = np.stack([np.interp(frames, seen, column) for column in rows.T], axis=1)
     unit = float(np.median(rows[:, 10]))
     points = zero_lag(whole[:, :10] / unit, *_POINTS_FILTER) * unit
-    widths = np.exp2(zero_lag(np.log2(whole[:, 10:11]), *_CROP_FILTER)[:, 0])
+    widths = np.exp2(zero_lag(_agreed(np.log2(whole[:, 10:11])), *_CROP_FILTER)[:, 0])
     squares = [from_points(row[:10].reshape(5, 2), width) for row, width in zip(whole, widths)]
     steady = _steadied(squares, unit)
     known = set(seen)
@@ -132,12 +132,26 @@ def _smoothed(chain: Mapping[int, Found]) -> dict[int, Place]:
     }
 
 
+def _agreed(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(frames, k) with each value the median of three frames': what one frame alone says moves no crop.
+
+    A steady motion stays as it is. Fewer than five frames are taken as they are.
+    """
+    if len(values) < 5:
+        return values
+    middle = np.median(np.stack([values[:-2], values[1:-1], values[2:]]), axis=0)
+    # Beyond an end the track would go on as it does beside it.
+    first = np.median(np.stack([values[0], middle[0], 2 * middle[0] - middle[1]]), axis=0)
+    last = np.median(np.stack([values[-1], middle[-1], 2 * middle[-1] - middle[-2]]), axis=0)
+    return np.concatenate([first[None], middle, last[None]])
+
+
 def _steadied(squares: Sequence[Square], unit: float) -> list[Square]:
     """Squares with their middle and angle smoothed hard; sizes are smooth already."""
     angles = np.unwrap(np.radians([square.angle for square in squares]))
     # An angle of one radian counts as a way of one width.
     motion = np.stack([[square.x / unit for square in squares], [square.y / unit for square in squares], angles], 1)
-    smooth = zero_lag(np.asarray(motion), *_CROP_FILTER)
+    smooth = zero_lag(_agreed(np.asarray(motion)), *_CROP_FILTER)
     return [
         Square(float(x * unit), float(y * unit), square.side, float(np.degrees(angle)))
         for (x, y, angle), square in zip(smooth, squares)

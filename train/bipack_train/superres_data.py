@@ -28,7 +28,7 @@ def fill_pool(settings: SuperresRecipe, folder: str) -> CropPool:
     pool = CropPool(settings.scale, settings.schedule.patch, settings.network.frames)
     away = {os.path.normpath(name) for name in (*data.held_out, *data.validation, *data.exclude, *data.footage)}
     paths = _photos(settings, folder, away)
-    for path in paths:
+    for path in paths if not data.shots else ():
         _add_photo(pool, path, settings)
     for number in range(data.shots):
         _add_shot(pool, paths, number, settings)

@@ -63,7 +63,8 @@ class Data:
     """Worn crops taken of each clip."""
 
     shots: int = 0
-    """Shots rendered of the photographs (bipack_train.shots), worn beside them. For networks of several frames."""
+    """Shots rendered of the photographs (bipack_train.shots), for networks of several frames. Where there are any they
+    stand in for the camera that moves over each photograph."""
 
     exposures: int = 2
     """Random exposures at which each panorama is taken in."""

@@ -9,9 +9,9 @@ which is what a mix knob gives, and into the true young face, which nobody has; 
 the plate's; what the edit flickers over fresh grain against the grain; wrinkle energy at ages 0 to 1.
 actor: 8 pairs of one person, 6 held out under other pose and light. Trained from nothing, and from the starter in half
 and a quarter of the steps, or (--minutes) from the starter for so many CPU minutes of one thread; the slider as above.
-unpaired: `bipack-train regions --younger` on a clip of a face today and one of it younger, in other poses and lights.
-Error left against the true young face, of the pairs that were made up and of the distilled model on frames that it
-never saw. --keep keeps renders and runs, so that a second call goes on.
+unpaired: `bipack-train regions --younger` on a clip of a face today and one of it younger, in other poses and lights,
+by the decoders alone and from the starter. Error left against the true young face by the distilled model, on the clip
+and on frames that it never saw. --keep keeps renders and runs, so that a second call goes on.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import argparse
 import dataclasses
 import itertools
 import os
+import shutil
 import sys
 import tempfile
 import threading
@@ -45,7 +46,7 @@ from bipack_train import cli, pictures, verify  # noqa: E402
 from bipack_train.faces import mesh  # noqa: E402
 from bipack_train.models.region import RegionNet  # noqa: E402
 from bipack_train.paintfix import Schedule  # noqa: E402
-from bipack_train.regions import init, kept, loop, recipe, rendered  # noqa: E402
+from bipack_train.regions import init, kept, loop, recipe, rendered, unpaired  # noqa: E402
 from bipack_train.regions.material import RegionPair  # noqa: E402
 
 SHARED = ROOT.parent / "shared" / "data"
@@ -276,26 +277,36 @@ def unpaired_clips(args: argparse.Namespace) -> None:
     folder = os.path.join(args.keep, "unpaired")
     patterns = [_clip(folder, "today", clips["today"], True), _clip(folder, "younger", clips["younger"], False)]
     (today, mattes), (younger, younger_mattes) = patterns
-    settings = os.path.join(folder, "recipe.toml")
-    Path(settings).write_text(UNPAIRED.format(steps=args.steps), encoding="utf-8")
-    command = ["regions", "--recipe", settings, "--before", today, "--mattes", mattes, "--younger", younger]
-    command += ["--younger-mattes", younger_mattes, "--region", "matte", "--name", "clip", "--device", "cpu"]
-    command += ["--threads", str(args.threads), "--out", os.path.join(folder, "out"), "--resume"]
-    began = time.process_time()
-    code = cli.main(command)
-    minutes = (time.process_time() - began) / 60
-    net = _load(os.path.join(folder, "out", "clip_matte", "clip_matte"))
-    left = [100 * loop.error_kept(_coded(net), clips[name]) for name in ("today", "unseen")]
-    print(f"\nunpaired, {region}: exit {code}, {CLIP} frames of each face, {minutes:.1f} CPU minutes; error left "
-          f"{left[0]:.1f} % on the clip, {left[1]:.1f} % on {AWAY} frames never seen; detail between the lines "
-          f"{detail(net, clips['unseen']):.3f}", flush=True)  # fmt: skip
-    if args.look:
-        look(os.path.join(args.look, "unpaired.png"), net, clips["unseen"])
+    model = os.path.join(args.models, region)
+    for what, start in (("alone", ""), *([("starter", model)] if os.path.isdir(model) else [])):
+        settings, out = os.path.join(folder, f"{what}.toml"), os.path.join(folder, what)
+        Path(settings).write_text(UNPAIRED.format(steps=args.steps, init=start), encoding="utf-8")
+        if start:
+            # The two faces are learned alike with and without a starter.
+            swap = os.path.join(out, *RUN, unpaired.CHECKPOINT)
+            os.makedirs(os.path.dirname(swap), exist_ok=True)
+            shutil.copy(os.path.join(folder, "alone", *RUN, unpaired.CHECKPOINT), swap)
+        command = ["regions", "--recipe", settings, "--before", today, "--mattes", mattes, "--younger", younger]
+        command += ["--younger-mattes", younger_mattes, "--region", "matte", "--name", "clip", "--device", "cpu"]
+        command += ["--threads", str(args.threads), "--out", out, "--resume"]
+        began = time.process_time()
+        code = cli.main(command)
+        minutes = (time.process_time() - began) / 60
+        net = _load(os.path.join(out, "clip_matte", "clip_matte"))
+        left = [100 * loop.error_kept(_coded(net), clips[name]) for name in ("today", "unseen")]
+        print(f"\nunpaired, {region}, {what}: exit {code}, {CLIP} frames of each face, {minutes:.1f} CPU minutes; "
+              f"error left {left[0]:.1f} % on the clip, {left[1]:.1f} % on {AWAY} frames never seen; "
+              f"detail between the lines {detail(net, clips['unseen']):.3f}", flush=True)  # fmt: skip
+        if args.look:
+            look(os.path.join(args.look, f"unpaired_{what}.png"), net, clips["unseen"])
 
+
+RUN = ("clip_matte", "run")
 
 UNPAIRED = """kind = "regions"
 name = "clip"
 regions = ["matte"]
+init = "{init}"
 feather = 0.0
 [schedule]
 steps = {steps}
@@ -303,6 +314,7 @@ minutes = 0.0
 [unpaired.schedule]
 steps = {steps}
 minutes = 0.0
+learning_rate = 1e-3
 """
 
 

@@ -13,6 +13,7 @@ import wrinkled
 from bipack import card as cards
 from bipack.errors import MissingInput, UsageError
 from bipack_train import cli
+from bipack_train.models.region import RegionNet
 from bipack_train.models.swap import Swap, warped
 from bipack_train.paintfix import Adversary, Schedule
 from bipack_train.regions import unpaired
@@ -62,6 +63,45 @@ def test_the_younger_face_is_painted_over_todays_performance(tmp_path: Path) -> 
     untrained = lines_left(Swap(how.width, how.grid).eval(), today, then)
     assert learned < 0.6
     assert learned < 0.97 * untrained
+
+
+def test_decoders_that_tell_nothing_apart_leave_the_plate_or_what_a_starter_makes_of_it() -> None:
+    today, then = face(range(1, 3), 0.0), face(range(101, 103), 1.0)
+    # Both decoders begin alike.
+    net = Swap(16, 8).eval()
+    for one, plate in zip(unpaired.younger(net, today, then, SIDE), today.pixels, strict=True):
+        assert np.array_equal(one.pair.after, plate)
+    start = RegionNet("tiny", 4).eval()
+    started = unpaired.younger(net, today, then, SIDE, start)
+    for one, plate, matte in zip(started, today.pixels, today.mattes, strict=True):
+        before, mask = torch.from_numpy(plate.astype(np.float32)), torch.from_numpy(matte)[None, None]
+        with torch.no_grad():
+            made = start.result(before.permute(2, 0, 1)[None], mask, torch.ones(1), torch.zeros(1, 3))
+        assert not np.array_equal(one.pair.after, plate)
+        assert np.allclose(one.pair.after, made[0].permute(1, 2, 0).numpy(), atol=2e-3)
+
+
+def test_decoders_are_trusted_only_if_today_has_more_lines_on_both_faces() -> None:
+    today, then = face(range(1, 4), 0.0), face(range(101, 104), 1.0)
+    first = unpaired.squares(today, SIDE)
+    second = unpaired.squares(then, SIDE, like=first)
+
+    def smoothed(region: torch.Tensor, strength: float) -> torch.Tensor:
+        return region + strength * (torch.nn.functional.avg_pool2d(region, 5, 1, 2) - region)
+
+    class Learned(Swap):
+        def forward(self, region: torch.Tensor, face: int) -> torch.Tensor:
+            return smoothed(region, 0.8 * face)
+
+    class ByHeart(Swap):
+        """Each decoder paints sharply only what it was shown."""
+
+        def forward(self, region: torch.Tensor, face: int) -> torch.Tensor:
+            own = face == (0 if any(torch.equal(region[0], one) for one in first.pixels) else 1)
+            return smoothed(region, 0.0 if own else 0.8)
+
+    assert unpaired.trust(Learned(16, 8), first, second) > 0.7
+    assert unpaired.trust(ByHeart(16, 8), first, second) == 0.0
 
 
 def test_light_is_not_taken_for_age() -> None:

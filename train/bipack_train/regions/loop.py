@@ -143,9 +143,11 @@ def train(
         log.info("%s: going on from step %d", region, run.progress.step)
     elif weights is not None:
         start_from(run, weights, base_model)
-    pool = RegionPool(pairs, settings.sampling, 0.0 if way else settings.between, settings.seed)
+    between = 0.0 if way else settings.between
+    pool = RegionPool(pairs, settings.sampling, between, settings.seed)
     schedule, begun, earlier, saved = settings.schedule, clock(), run.progress.seconds, time.monotonic()
-    while not run.progress.over(schedule):
+    # A schedule of no length leaves the net as it started: only a way is laid in.
+    while (schedule.steps or schedule.minutes) and not run.progress.over(schedule):
         row = take_step(run, pool.batch(run.progress.step))
         run.progress.seconds = earlier + clock() - begun
         over, stopping = run.progress.over(schedule), stop()

@@ -179,7 +179,8 @@ def check(settings: RegionsRecipe, path: str = "the region recipe") -> RegionsRe
     require(0 <= settings.between < 1, f"between is {settings.between}; it is a share below 1")
     laid_in = settings.rendered.people > 0 and bool(settings.init)
     require(settings.way.steps == 0 or laid_in, "way.steps needs rendered.people, and init: a way is laid into a net")
-    require(settings.schedule.steps > 0 or settings.schedule.minutes > 0, "schedule needs steps or minutes")
+    length = settings.schedule.steps > 0 or settings.schedule.minutes > 0
+    require(length or settings.way.steps > 0, "schedule needs steps or minutes")
     return settings
 
 

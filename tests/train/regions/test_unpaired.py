@@ -168,7 +168,12 @@ minutes = 0.0
     clips = ["--younger", after, "--younger-mattes", mattes]
     recipe = ["--recipe", str(tmp_path / "actor.toml")]
     assert cli.main(["regions", *recipe, *options, *clips]) == 0
-    assert cards.load(str(tmp_path / "out" / "actor_cheek_l" / "actor_cheek_l")).kind == "region"
+    model = str(tmp_path / "out" / "actor_cheek_l" / "actor_cheek_l")
+    assert cards.load(model).kind == "region"
+    options[options.index("--out") + 1] = str(tmp_path / "again")
+    assert cli.main(["regions", *recipe, *options, *clips, "--init", model]) == 0
+    again = cards.load(str(tmp_path / "again" / "actor_cheek_l" / "actor_cheek_l"))
+    assert again.training is not None and again.training.base_model.startswith("actor_cheek_l@")
     assert cli.main(["regions", *recipe, *options, *clips, "--after", after]) == UsageError("").exit_code
 
 

@@ -5,8 +5,9 @@
 
 starters: each shipped starter on people it never saw. Error left inside the matte (100 = the untouched plate); on the
 way (age 0.25, 0.5, 0.75) the error of the slider against that of two dissolves: of the plate into the slider's own end,
-which is what a mix knob gives, and into the true young face, which nobody has; fine detail between the lines against
-the plate's; what the edit flickers over fresh grain against the grain; wrinkle energy at ages 0 to 1.
+which is what a mix knob gives, and into the true young face, which nobody has; and of the way alone, on the true
+change; fine detail between the lines against the plate's; what the edit flickers over fresh grain against the grain;
+wrinkle energy at ages 0 to 1.
 actor: 8 pairs of one person, 6 held out under other pose and light. Trained from nothing, and from the starter in half
 and a quarter of the steps, or (--minutes) from the starter for so many CPU minutes of one thread; the slider as above.
 unpaired: `bipack-train regions --younger` on a clip of a face today and one of it younger, in other poses and lights,
@@ -45,6 +46,7 @@ from bipack.worker.sequence import run_sequence  # noqa: E402
 from bipack_train import cli, pictures, verify  # noqa: E402
 from bipack_train.faces import mesh  # noqa: E402
 from bipack_train.models.region import RegionNet  # noqa: E402
+from bipack_train.models.way import share  # noqa: E402
 from bipack_train.paintfix import Schedule  # noqa: E402
 from bipack_train.regions import init, kept, loop, recipe, rendered, unpaired  # noqa: E402
 from bipack_train.regions.material import RegionPair  # noqa: E402
@@ -75,21 +77,18 @@ def strangers(data: str, keep: str) -> dict[str, list[RegionPair]]:
 
 
 def actor(data: str, keep: str) -> tuple[dict[str, list[RegionPair]], dict[str, list[RegionPair]]]:
-    """Pairs of one person to learn from, and others of him, at all of `AGES`, under the light that is kept back."""
+    """Pairs of one person, those at age 1 to learn from, and others of him under the light that is kept back."""
     head, person = mesh.load(data), rendered.somebody(np.random.default_rng([SEED, 2]))
 
-    def make(
-        count: int, seed: int, panoramas: Sequence[Pixels], ages: Sequence[float] = (1.0,)
-    ) -> dict[str, list[RegionPair]]:
+    def make(count: int, seed: int, panoramas: Sequence[Pixels], ages: Sequence[float]) -> dict[str, list[RegionPair]]:
         shown = rendered.views(head, [person], count, seed, panoramas)
         return rendered.pairs_of(head, shown, list(rendered.REGIONS), [ages] * count, seed=seed, threads=1)
 
     learned, away = {}, {}
     for region in rendered.REGIONS:
-        first = lambda: make(PAIRS, SEED + 3, rendered.read_panoramas(data))  # noqa: E731
+        first = lambda: make(PAIRS, SEED + 3, rendered.read_panoramas(data), AGES)  # noqa: E731
         others = lambda: make(AWAY, SEED + 4, [_panorama(data)], AGES)  # noqa: E731
-        pairs = kept.pairs(keep, f"actor-{rendered.LOOK}", first, region)
-        learned[region] = [dataclasses.replace(one, code=index) for index, one in enumerate(pairs)]
+        learned[region] = kept.pairs(keep, f"actorages-{rendered.LOOK}", first, region)
         away[region] = kept.pairs(keep, f"awayages-{rendered.LOOK}", others, region)
     return learned, away
 
@@ -169,22 +168,32 @@ def exact(model: str, one: RegionPair) -> tuple[int, int]:
 
 def way_rows(net: RegionNet, found: Sequence[RegionPair]) -> str:
     """At each quarter the error to the true picture, in percent of the whole change: of the slider, of a dissolve into
-    the slider's own end, of a dissolve into the true young face."""
+    the slider's own end, of a dissolve into the true young face, and of the net's way on the true change."""
     full, rows = [one for one in found if one.amount == 1.0], []
     for age in AGES[:3]:
-        errors = np.zeros(4)
+        errors = np.zeros(5)
         for one, end in zip([one for one in found if one.amount == age], full, strict=True):
             made, plate, truth, matte = result(net, one, age)
             own, _, young, _ = result(net, end, 1.0)
             mixed, dissolved = plate + age * (own - plate), plate + age * (young - plate)
-            errors += [error(part, truth, matte) for part in (made, mixed, dissolved)] + [error(plate, young, matte)]
-        rows.append("/".join(f"{100 * value / errors[3]:.1f}" for value in errors[:3]))
+            parts = (made, mixed, dissolved, _on_its_way(net, plate, young, matte, age))
+            errors += [error(part, truth, matte) for part in parts] + [error(plate, young, matte)]
+        rows.append("/".join(f"{100 * value / errors[-1]:.1f}" for value in errors[:-1]))
     return "   ".join(rows)
+
+
+@torch.no_grad()
+def _on_its_way(net: RegionNet, plate: Pixels, young: Pixels, matte: Pixels, age: float) -> Pixels:
+    """The plate with so much of the true change as the net would have made by now of a change that it knew."""
+    before, after, mask = (torch.from_numpy(part).permute(2, 0, 1)[None] for part in (plate, young, matte))
+    change, amount = after - before, torch.tensor([age])
+    come = age if net.way is None else share(*net.way(before, mask, change), amount)
+    return np.asarray((before + come * change)[0].permute(1, 2, 0).numpy())
 
 
 def starters(args: argparse.Namespace) -> None:
     print(f"starters on {PEOPLE} people never seen ({args.models})")
-    print(f"{'region':15s} {'left %':>7s}  slider, mix, true dissolve at 0.25 0.5 0.75 (% of the change)"
+    print(f"{'region':15s} {'left %':>7s}  slider, mix, true dissolve, way at 0.25 0.5 0.75 (% of the change)"
           "        detail  flicker  wrinkles at 0 … 1                 changed at 0, outside")  # fmt: skip
     found = strangers(args.data, args.keep)
     for region in args.region:
@@ -198,7 +207,7 @@ def starters(args: argparse.Namespace) -> None:
             for age in np.arange(0, 1.1, 0.1)
         ]
         falling = "never rises" if all(a >= b - 1e-6 for a, b in itertools.pairwise(lines)) else "NOT monotone"
-        print(f"{region:15s} {left:7.1f}  {rows:64s} {detail(net, full):6.3f}  "
+        print(f"{region:15s} {left:7.1f}  {rows:80s} {detail(net, full):6.3f}  "
               f"{flicker(net, full[0]):7.2f}  {lines[5]:.2f} at half, {lines[10]:.2f} at 1, {falling:13s} "
               f"{exact(model, full[0])}", flush=True)  # fmt: skip
         if args.look:
@@ -214,33 +223,26 @@ def _wrinkles(made: Pixels, plate: Pixels, truth: Pixels, matte: Pixels) -> floa
 def trained(args: argparse.Namespace) -> None:
     learned, away = actor(args.data, args.keep)
     print(f"\none person, {PAIRS} pairs, {AWAY} held out; error left inside the matte, % of the untouched plate; then "
-          "slider, mix, true dissolve at 0.25 0.5 0.75, % of the change")  # fmt: skip
+          "slider, mix, true dissolve, way at 0.25 0.5 0.75, % of the change")  # fmt: skip
     for region in args.region:
         model = os.path.join(args.models, region)
         if os.path.isdir(model):
             _told(region, "untrained starter", _load(model), away[region])
-        if args.minutes:
-            run = _run(args, region, learned[region], away[region], 0, model if os.path.isdir(model) else "")
-            _told(
-                region,
-                "from the starter" if run.base_model else "from nothing",
-                loop.averaged(run).net,
-                away[region],
-                run,
+        starts = [one for one in ((1, ""), (4, model), (2, model)) if not one[1] or os.path.isdir(one[1])]
+        for share_of, start in starts[-1:] if args.minutes else starts:
+            run = _run(
+                args, region, learned[region], away[region], 0 if args.minutes else args.steps // share_of, start
             )
-            continue
-        for share, start in ((1, ""), (4, model), (2, model)):
-            if not start or os.path.isdir(start):
-                run = _run(args, region, learned[region], away[region], args.steps // share, start)
-                told = "from the starter" if start else "from nothing"
-                _told(region, told, loop.averaged(run).net, away[region], run)
+            net = loop.averaged(run).net
+            _told(region, "from the starter" if start else "from nothing", net, away[region], run)
+            _told(region, "  on what it learned", net, learned[region])
 
 
-def _told(region: str, what: str, net: RegionNet, away: list[RegionPair], run: loop.Run | None = None) -> None:
+def _told(region: str, what: str, net: RegionNet, shown: list[RegionPair], run: loop.Run | None = None) -> None:
     """One line: what is left at the end of the slider, and how near it comes on the way."""
-    left = 100 * loop.error_kept(_coded(net), [one for one in away if one.amount == 1.0])
+    left = 100 * loop.error_kept(_coded(net), [one for one in shown if one.amount == 1.0])
     length = f"{run.progress.step} steps, {run.progress.seconds / 60:.1f} min" if run is not None else ""
-    print(f"{region:15s} {what:18s} {length:20s} {left:5.1f}   {way_rows(net, away)}", flush=True)
+    print(f"{region:15s} {what:20s} {length:20s} {left:5.1f}   {way_rows(net, shown)}", flush=True)
 
 
 def _run(
@@ -257,6 +259,8 @@ def _run(
     weights = init.load(start, SIZE, CODES) if start else (None, "")
     out = os.path.join(args.keep, f"{region}_{steps or f'{minutes:g}min'}{'_init' if start else ''}")
     watched = [one for one in away if one.amount == 1.0]
+    learned = [one for one in learned if one.amount == 1.0]
+    learned = [dataclasses.replace(one, code=index) for index, one in enumerate(learned)]
     return loop.train(settings, region, learned, out, watched=watched, device="cpu", resume=True, weights=weights[0],
                       base_model=weights[1], clock=time.process_time)  # fmt: skip
 

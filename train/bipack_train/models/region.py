@@ -95,7 +95,8 @@ class RegionNet(nn.Module):
         """How much of `change` there is at amount (N,): (N, 1, 1, 1), or (N, 1, H, W) where the net has a way."""
         if self.way is None:
             return amount.view(-1, 1, 1, 1)
-        return share(*self.way(plate, matte, matte * change), amount)
+        begin, end = self.way(plate, matte, matte * change)
+        return share(begin, end, amount)
 
     def result(self, plate: Tensor, matte: Tensor, amount: Tensor, free: Tensor) -> Tensor:
         """The finished crop (N, 3, H, W) at amount (N,) with a free code (N, codes - 1)."""

@@ -328,7 +328,8 @@ def _change(net: Swap, seen: Tensor) -> Pixels:
 
 def _detail(plate: Pixels, matte: Pixels) -> Pixels:
     """The plate's own detail (height, width, 3) between pores and light."""
-    return cv2.GaussianBlur(plate, (0, 0), FINE_SIGMA) - _broad(plate, matte, BROAD * square(matte)[2])
+    smooth = cv2.GaussianBlur(plate, (0, 0), FINE_SIGMA)
+    return np.asarray(smooth - _broad(plate, matte, BROAD * square(matte)[2]), np.float32)
 
 
 def _compared(pixels: NDArray[np.float16], matte: Pixels, piece: Pixels) -> tuple[Pixels, Pixels]:

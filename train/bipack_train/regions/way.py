@@ -70,7 +70,8 @@ def learn(found: Mapping[str, Sequence[RegionPair]], how: WayRecipe, seed: int) 
     for step in range(how.steps):
         for group in optimizer.param_groups:
             group["lr"] = how.learning_rate * _rate(step, how.steps)
-        loss = error(net, *_batch(stops, places, how, seed, step), leak=LEAK)
+        before, between, after, matte, amount = _batch(stops, places, how, seed, step)
+        loss = error(net, before, between, after, matte, amount, LEAK)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(net.parameters(), 1.0)
@@ -90,7 +91,8 @@ def error(
 ) -> Tensor:
     """Error of what the way makes of the change from `plate` to `after` at `amount`, as a part of the change."""
     change = after - plate
-    made = share(*net(plate, matte, change), amount, leak) * change
+    begin, end = net(plate, matte, change)
+    made = share(begin, end, amount, leak) * change
     return ((made - (between - plate)).abs() * matte).sum() / ((change.abs() * matte).sum() + 1.0)
 
 

@@ -161,7 +161,7 @@ def _pairs(
 ) -> list[RegionPair]:
     """The pairs of a region: the artist's, rendered, or made from a clip of the younger face."""
     from bipack_train import pairs
-    from bipack_train.regions import init, material, unpaired
+    from bipack_train.regions import init, material, unpaired, younger
 
     if settings.rendered.people:
         return _rendered(args, settings, region, out)
@@ -184,7 +184,7 @@ def _pairs(
     start = (
         init.net(settings.init.replace("{region}", region), settings.size, settings.codes) if settings.init else None
     )
-    return unpaired.younger(unpaired.averaged(done), today, other, settings.unpaired.side, start)
+    return younger.pairs_of(unpaired.averaged(done), today, other, settings.unpaired.side, start)
 
 
 def _way(args: argparse.Namespace, settings: RegionsRecipe, out: str) -> dict[str, Tensor]:

@@ -16,7 +16,7 @@ from bipack_train import cli
 from bipack_train.models.region import RegionNet
 from bipack_train.models.swap import Swap, warped
 from bipack_train.paintfix import Adversary, Schedule
-from bipack_train.regions import unpaired
+from bipack_train.regions import unpaired, younger
 from bipack_train.regions.recipe import Unpaired
 
 SIDE = 32
@@ -46,7 +46,7 @@ def lines_left(net: Swap, today: unpaired.Face, then: unpaired.Face) -> float:
         return (pixels - cv2.GaussianBlur(pixels, (0, 0), 6))[inside]
 
     left = []
-    for one, plate in zip(unpaired.younger(net, today, then, 64), today.pixels, strict=True):
+    for one, plate in zip(younger.pairs_of(net, today, then, 64), today.pixels, strict=True):
         old, young, _ = wrinkled.crop(one.pair.frame)
         inside = one.pair.matte > 250
         after, old, young = (detail(part, inside) for part in (one.pair.after.astype(np.float32), old, young))
@@ -69,10 +69,10 @@ def test_decoders_that_tell_nothing_apart_leave_the_plate_or_what_a_starter_make
     today, then = face(range(1, 3), 0.0), face(range(101, 103), 1.0)
     # Both decoders begin alike.
     net = Swap(16, 8).eval()
-    for one, plate in zip(unpaired.younger(net, today, then, SIDE), today.pixels, strict=True):
+    for one, plate in zip(younger.pairs_of(net, today, then, SIDE), today.pixels, strict=True):
         assert np.array_equal(one.pair.after, plate)
     start = RegionNet("tiny", 4).eval()
-    started = unpaired.younger(net, today, then, SIDE, start)
+    started = younger.pairs_of(net, today, then, SIDE, start)
     for one, plate, matte in zip(started, today.pixels, today.mattes, strict=True):
         before, mask = torch.from_numpy(plate.astype(np.float32)), torch.from_numpy(matte)[None, None]
         with torch.no_grad():
@@ -103,8 +103,8 @@ def test_decoders_are_trusted_only_if_today_has_more_lines_on_both_faces() -> No
             own = face == (0 if any(torch.equal(region[0], one) for one in first.pixels) else 1)
             return smoothed(region, 0.0 if own else 0.8)
 
-    assert unpaired.trust(Learned(16, 8), first, second) > 0.7
-    assert unpaired.trust(ByHeart(16, 8), first, second) == 0.0
+    assert younger.trust(Learned(16, 8), first, second) > 0.7
+    assert younger.trust(ByHeart(16, 8), first, second) == 0.0
 
 
 def test_light_is_not_taken_for_age() -> None:
@@ -120,7 +120,7 @@ def test_squares_lie_where_they_were_cut_and_may_leave_the_frame() -> None:
     matte[0:20, 60:80] = 1
     plane[0:20, 60:80] = 1
     place = unpaired.square(matte)
-    back = unpaired._put(unpaired.cut(plane, place, 64), place, matte.shape)
+    back = younger._put(unpaired.cut(plane, place, 64), place, matte.shape)
     assert np.abs(back[2:18, 62:78] - 1).max() < 1e-3
     assert np.abs(back[30:]).max() == 0
 

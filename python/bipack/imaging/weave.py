@@ -69,7 +69,9 @@ class Strip:
         ratio = np.array([found.full[1] / width, found.full[0] / height], np.float32)
         planes = [between.to0, between.to1, between.mask, between.hazard]
         if between.mix is not None:
-            planes += [*between.mix.shifts, between.mix.weights[:, :, :3], between.mix.weights[:, :, 3:]]
+            count = between.mix.weights.shape[2]
+            # OpenCV takes four channels at most.
+            planes += [*between.mix.shifts, *(between.mix.weights[:, :, at : at + 4] for at in range(0, count, 4))]
         if (height, width) == found.full and box == found.place:
             cut = [np.ascontiguousarray(plane[rows]) for plane in planes]
         else:
@@ -89,14 +91,15 @@ class Strip:
         self.here = here[0], here[1]
         self.places = tuple(self._place_of(shift) for shift in (to0, to1))
         self.mixed: tuple[tuple[Pixels, Pixels], ...] = ()
-        """Places of the four moved candidates (`classical_flow.Mix`), where there are some; else none."""
+        """Places of the moved candidates (`classical_flow.Mix`), where there are some; else none."""
 
         self.weights: Pixels | None = None
-        """(rows, width, 6): what they and the two frames as they stand count for."""
+        """(rows, width, candidates): what they and the two frames as they stand count for."""
 
         if between.mix is not None:
-            self.mixed = tuple(self._place_of(shift * ratio) for shift in cut[4:8])
-            self.weights = np.concatenate(cut[8:], axis=2)
+            first = 4 + len(between.mix.shifts)
+            self.mixed = tuple(self._place_of(shift * ratio) for shift in cut[4:first])
+            self.weights = np.concatenate(cut[first:], axis=2)
 
     def _place_of(self, shift: Pixels) -> tuple[Pixels, Pixels]:
         return self.here[0] + shift[:, :, 0], self.here[1] + shift[:, :, 1]

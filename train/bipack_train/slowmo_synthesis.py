@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from bipack.errors import BipackError
-from bipack.imaging import bending, color, weave
+from bipack.imaging import bending, color, lookup
 from bipack.imaging.candidates import candidates
 from bipack.imaging.classical_flow import places
 from bipack_train.models import slowmo as model
@@ -129,7 +129,7 @@ def _light(frame0: Array, frame1: Array, shifts: Sequence[Array]) -> list[Array]
     columns, rows = places(*frame0.shape[:2])
     both = [color.decode(frame.copy()) for frame in (frame0, frame1)]
     moved = [
-        weave.looked_up(both[index % 2], columns + shift[:, :, 0], rows + shift[:, :, 1])
+        lookup.looked_up(both[index % 2], columns + shift[:, :, 0], rows + shift[:, :, 1])
         for index, shift in enumerate(shifts)
     ]
     return [*moved, *both]

@@ -65,10 +65,10 @@ def candidates(
     whole0, whole1 = (_twice(motion, frame0.shape[:2]) for motion in (from0, from1))
     moved: list[Pixels] = []
     shifts: list[Pixels] = []
-    for at in range(2, 2 + 2 * len(bends), 2):
+    for number in range(1, 1 + len(bends)):
         for whole, turn in ((whole0, 1), (whole1, -1)):
             for frame, share in ((frame0, -time), (frame1, 1 - time)):
-                shifts.append(np.float32(turn * share) * whole[:, :, :2] - curve * whole[:, :, at : at + 2])
+                shifts.append(np.float32(turn * share) * whole[0] - curve * whole[number])
                 moved.append(warp(frame, shifts[-1], cv2.INTER_CUBIC))
     parts = (
         from0[:, :, :2],
@@ -87,11 +87,10 @@ def _half(picture: Pixels) -> Pixels:
     return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.float32)
 
 
-def _twice(motion: Pixels, size: tuple[int, int]) -> Pixels:
-    """Vectors (h, w, 4 or 6) at `size`, height and width, which is twice theirs."""
-    pairs = [np.ascontiguousarray(motion[:, :, at : at + 2]) for at in range(0, motion.shape[2], 2)]
-    large = [cv2.resize(pair, size[::-1], interpolation=cv2.INTER_LINEAR) for pair in pairs]
-    return 2 * np.concatenate(large, axis=2, dtype=np.float32)
+def _twice(motion: Pixels, size: tuple[int, int]) -> list[Pixels]:
+    """Vectors (h, w, 4 or 6) at `size`, height and width, which is twice theirs, two by two."""
+    pairs = [2 * motion[:, :, at : at + 2] for at in range(0, motion.shape[2], 2)]
+    return [np.asarray(cv2.resize(pair, size[::-1], interpolation=cv2.INTER_LINEAR), np.float32) for pair in pairs]
 
 
 def _land(vectors: list[Pixels], share: float, error: Pixels) -> tuple[Pixels, Pixels]:

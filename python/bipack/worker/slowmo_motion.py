@@ -194,10 +194,15 @@ class PairMotion:
 
     def _chosen(self, shifts: tuple[Pixels, ...], weights: Pixels) -> Between:
         """The candidates with their weights; and one motion, the likeliest, for what must not be mixed."""
-        pairs = [weights[:, :, at] + weights[:, :, at + 1] for at in range(0, len(shifts), 2)]
-        likeliest = np.argmax(pairs, axis=0)[:, :, None]
-        to0, to1 = (np.choose(likeliest, [shifts[at + which] for at in range(0, len(shifts), 2)]) for which in (0, 1))
-        mask = np.ascontiguousarray(weights[:, :, 0::2].sum(axis=2))
+        counts = cv2.split(weights)
+        to0, to1 = shifts[:2]
+        most = counts[0] + counts[1]
+        for at in range(2, len(shifts), 2):
+            pair = counts[at] + counts[at + 1]
+            likelier = (pair > most)[:, :, None]
+            to0, to1 = np.where(likelier, shifts[at], to0), np.where(likelier, shifts[at + 1], to1)
+            most = np.maximum(most, pair)
+        mask = np.sum(counts[0::2], axis=0)
         hazard = classical_flow.disagreement(self._first, self._second, to0, to1, mask)
         return Between(to0, to1, mask, hazard, Mix(shifts, weights))
 
@@ -248,8 +253,9 @@ def _as_planes(*pictures: Pixels) -> Pixels:
     planes = np.empty((1, sum(picture.shape[2] for picture in pictures), height, width), np.float32)
     at = 0
     for picture in pictures:
-        for channel in range(picture.shape[2]):
-            planes[0, at] = picture[:, :, channel]
+        # Several times as fast as slices of the picture.
+        for plane in cv2.split(picture):
+            planes[0, at] = plane
             at += 1
     return planes
 

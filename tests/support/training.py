@@ -68,3 +68,14 @@ def write_recipe(path: Path, steps: int = 24, checkpoint_seconds: float = 3600.0
     marks = {"decay_from": steps // 2, "squared_from": steps * 2 // 3, "precise_from": steps * 5 // 6}
     path.write_text(RECIPE.format(steps=steps, checkpoint_seconds=checkpoint_seconds, **marks), encoding="utf-8")
     return str(path)
+
+
+def clip_recipe(path: Path, steps: int = 6) -> str:
+    """Three frames, worn by JPEG alone; the watched picture is too small for a worn crop and left out."""
+    write_recipe(path, steps)
+    text = path.read_text().replace("depth = 3", "depth = 3\nframes = 3")
+    text = text.replace('validation = ["photos/four.png"]', "validation = []").replace("patch = 16", "patch = 12")
+    text = text.replace("drawn_size = 48", "drawn_size = 64")
+    text = text.replace("[[sources]]", "[wear]\ncrops = 2\nside = 12\nfilm = 0.0\njpeg = 1.0\n\n[[sources]]", 1)
+    path.write_text(text)
+    return str(path)

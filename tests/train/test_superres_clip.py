@@ -30,18 +30,7 @@ from bipack_train import (
     wear_clips,
 )
 from bipack_train.models.plain import PlainNet
-from training import write_photos, write_recipe
-
-
-def clip_recipe(path: Path, steps: int = 6) -> str:
-    """Three frames, worn by JPEG alone; the watched picture is too small for a worn crop and left out."""
-    write_recipe(path, steps)
-    text = path.read_text().replace("depth = 3", "depth = 3\nframes = 3")
-    text = text.replace('validation = ["photos/four.png"]', "validation = []").replace("patch = 16", "patch = 12")
-    text = text.replace("drawn_size = 48", "drawn_size = 64")
-    text = text.replace("[[sources]]", "[wear]\ncrops = 2\nside = 12\nfilm = 0.0\njpeg = 1.0\n\n[[sources]]", 1)
-    path.write_text(text)
-    return str(path)
+from training import clip_recipe, write_photos, write_recipe
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from bipack.errors import UsageError
 from bipack.imaging import resample
-from bipack_train import degrade, metrics, pictures, slowmo_clips, wear, wear_clips
+from bipack_train import degrade, metrics, pictures, shots, slowmo_clips, wear, wear_clips
 from bipack_train.pool import CropPool
 from bipack_train.superres_recipe import SuperresRecipe
 
@@ -27,10 +27,11 @@ def fill_pool(settings: SuperresRecipe, folder: str) -> CropPool:
     data = settings.data
     pool = CropPool(settings.scale, settings.schedule.patch, settings.network.frames)
     away = {os.path.normpath(name) for name in (*data.held_out, *data.validation, *data.exclude, *data.footage)}
-    for photos in data.photos:
-        for name in pictures.list_files(os.path.join(folder, photos), pictures.PHOTO_SUFFIXES):
-            if os.path.normpath(os.path.join(photos, name)) not in away:
-                _add_photo(pool, os.path.join(folder, photos, name), settings)
+    paths = _photos(settings, folder, away)
+    for path in paths if not data.shots else ():
+        _add_photo(pool, path, settings)
+    for number in range(data.shots):
+        _add_shot(pool, paths, number, settings)
     for name in data.clips:
         if os.path.normpath(name) not in away:
             _add_footage(pool, os.path.join(folder, name), settings)
@@ -49,6 +50,16 @@ def fill_pool(settings: SuperresRecipe, folder: str) -> CropPool:
     groups = ("photos", "drawn", "panoramas", "lamps")
     pool.finish({group: share for group, share in zip(groups, data.shares, strict=True) if share > 0})
     return pool
+
+
+def _photos(settings: SuperresRecipe, folder: str, away: set[str]) -> list[str]:
+    """Paths of the photographs that are learned from."""
+    return [
+        os.path.join(folder, photos, name)
+        for photos in settings.data.photos
+        for name in pictures.list_files(os.path.join(folder, photos), pictures.PHOTO_SUFFIXES)
+        if os.path.normpath(os.path.join(photos, name)) not in away
+    ]
 
 
 def _add_photo(pool: CropPool, path: str, settings: SuperresRecipe) -> None:
@@ -80,6 +91,16 @@ def _add_moving(pool: CropPool, group: str, whole: pictures.Pixels, settings: Su
     for _ in range(max(1, settings.wear.crops // wear_clips.OF_PHOTO)):
         for worn in wear_clips.worn_photo(whole, settings.scale, settings.wear, rng, settings.network.frames):
             pool.add_worn(group, *worn)
+
+
+def _add_shot(pool: CropPool, paths: list[str], number: int, settings: SuperresRecipe) -> None:
+    """Add worn crops of shot `number`, which is made of a few of the photographs at `paths`."""
+    rng = np.random.default_rng([settings.seed, 6, number])
+    photos = [pictures.read_photo(path) for path in shots.picked(paths, rng)]
+    frames, wanted = settings.network.frames, settings.wear
+    clip = shots.render(photos, rng, wanted.side * settings.scale, wear_clips.FRAMES)
+    for worn in wear_clips.worn_shot(clip, settings.scale, wanted, rng, frames):
+        pool.add_worn("photos", *worn)
 
 
 def _add_footage(pool: CropPool, path: str, settings: SuperresRecipe) -> None:

@@ -62,6 +62,10 @@ class Data:
     clip_crops: int = 60
     """Worn crops taken of each clip."""
 
+    shots: int = 0
+    """Shots rendered of the photographs (bipack_train.shots), for networks of several frames. Where there are any they
+    stand in for the camera that moves over each photograph."""
+
     exposures: int = 2
     """Random exposures at which each panorama is taken in."""
 
@@ -186,6 +190,10 @@ def load_recipe(path: str) -> SuperresRecipe:
         raise UsageError(f"Recipe {path}: an adversary adds detail, which needs network.noise = true.")
     if settings.network.frames not in (1, 3, 5) or (settings.network.frames > 1 and not settings.wear.crops):
         raise UsageError(f"Recipe {path}: network.frames is 1, 3 or 5, and above 1 the recipe needs [wear] crops.")
+    if settings.data.shots and settings.network.frames == 1:
+        raise UsageError(
+            f"Recipe {path}: data.shots are for networks of several frames; set network.frames, or shots = 0."
+        )
     if settings.keep and (settings.network.frames == 1 or not settings.init):
         raise UsageError(
             f"Recipe {path}: keep = true keeps a model of one frame; it needs init and network.frames > 1."

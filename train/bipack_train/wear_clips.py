@@ -60,6 +60,13 @@ def worn_photo(
     return _worn(clip, scale, wear, rng, frames, takes) if clip else []
 
 
+def worn_shot(
+    clip: Sequence[Pixels], scale: int, wear: Wear, rng: np.random.Generator, frames: int, takes: int = OF_FOOTAGE
+) -> list[Worn]:
+    """`takes` worn crops of a rendered shot (bipack_train.shots), FRAMES frames of the size that is worn."""
+    return _worn(clip, scale, wear, rng, frames, takes)
+
+
 def worn_footage(
     clip: Sequence[Pixels], scale: int, wear: Wear, rng: np.random.Generator, frames: int, takes: int = OF_FOOTAGE
 ) -> list[Worn]:

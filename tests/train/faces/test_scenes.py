@@ -42,6 +42,29 @@ def test_a_scene_knows_where_its_faces_points_and_widths_are(stage: scenes.Stage
         assert np.isin(under, [INDEX[name] for name in names]).mean() > 0.6, REGIONS[point]
 
 
+def test_the_recipe_says_how_many_scenes_nobody_is_in(stage: scenes.Stage) -> None:
+    for empty in (0.0, 0.5, 1.0):
+        batch = dataclasses.replace(stage, empty=empty).batch(np.random.default_rng(4), 60)
+        assert np.mean([not labels.any() for labels in batch.labels]) == pytest.approx(empty, abs=0.15)
+
+
+def test_clothes_get_patterns_and_skin_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    faces = tiny_faces.faces()
+    stage = scenes.Stage(faces, [np.random.default_rng(1).integers(0, 255, (96, 120, 3), np.uint8)], 64, (20.0, 50.0))
+    where = scenes.Placing(40.0, 0.0, np.array([32.0, 32.0]))
+    made = []
+    for share in (0.0, 1.0):
+        monkeypatch.setattr(scenes, "_PATTERNED", share)
+        planes = stage._empty(np.random.default_rng(2), 64)
+        planes[0][:] = 0
+        stage._place(np.random.default_rng(3), planes, where, dataclasses.replace(faces, alpha=faces.alpha * 0 + 255))
+        made.append(planes)
+    changed = (made[0][0] != made[1][0]).any(-1)
+    worn = made[0][1] == 0
+    assert np.array_equal(made[0][1], made[1][1]) and not changed[~worn].any()
+    assert changed[worn & (made[0][0].max(-1) > 0)].mean() > 0.9
+
+
 def test_left_stays_left_when_a_face_is_mirrored(stage: scenes.Stage) -> None:
     for labels in stage.batch(np.random.default_rng(4), 30).labels:
         left, right = (np.nonzero(labels == INDEX[name])[1] for name in ("eye_l", "eye_r"))

@@ -151,7 +151,10 @@ class Stage:
         width = side / SPAN * float(np.exp(rng.normal(0, 0.15)))
         if faces is None:
             faces = self.close if self.close is not None and rng.random() < 0.5 else self.faces
-        self._place(rng, planes, Placing(width, np.radians(rng.normal(0, 5)), middle, held=True), faces)
+        where = Placing(width, np.radians(rng.normal(0, 5)), middle, held=True)
+        points = self._place(rng, planes, where, faces)
+        if rng.random() < 0.7:
+            planes = camera.with_brows_moved(rng, planes, points, width)
         if rng.random() < 0.2:
             camera.hide(rng, planes, self._ground(rng, side), width)
         if rng.random() < 0.12:
@@ -190,8 +193,8 @@ class Stage:
             linear = cv2.GaussianBlur(linear, (0, 0), float(rng.uniform(0.5, 6)))
         return np.asarray(linear * np.float32(2.0 ** rng.normal(0, 0.5)), np.float32)
 
-    def _place(self, rng: np.random.Generator, planes: Planes, where: Placing, faces: Faces) -> None:
-        """Put one of `faces` into `planes`, in place."""
+    def _place(self, rng: np.random.Generator, planes: Planes, where: Placing, faces: Faces) -> NDArray[np.float64]:
+        """Put one of `faces` into `planes`, in place; its points there, (5, 2)."""
         linear, labels, heat, octaves = planes
         side, width = len(labels), where.width
         index, flip = int(rng.integers(len(faces))), bool(rng.random() < 0.5)
@@ -236,8 +239,10 @@ class Stage:
         octaves[face] = np.log2(width / 64)
         # What this face hides of an earlier one is no point of that one any more.
         heat[covers] = 0
-        placed = points @ matrix.T + shift
-        _mark(heat, placed[list(_SWAPPED)] if flip else placed, _HEAT * width)
+        placed: NDArray[np.float64] = points @ matrix.T + shift
+        placed = placed[list(_SWAPPED)] if flip else placed
+        _mark(heat, placed, _HEAT * width)
+        return placed
 
 
 def _mark(heat: Floats, points: NDArray[np.float64], sigma: float) -> None:

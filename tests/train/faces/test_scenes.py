@@ -142,6 +142,26 @@ def test_a_bend_moves_picture_and_labels_alike() -> None:
     assert (bent != labels).mean() > 0.02 and np.abs(linear[inside][:, 0] - bent[inside]).max() < 1e-3
 
 
+def test_brows_move_with_their_labels_and_the_lower_face_stays() -> None:
+    rows = np.repeat(np.arange(256)[:, None], 256, 1)
+    labels = np.full((256, 256), INDEX["skin"], np.uint8)
+    points = np.array([[158.0, 110], [98, 110], [128, 140], [150, 165], [106, 165]])
+    width = 160.0
+    labels[80:88] = INDEX["brow_l"]  # 0.16 widths above the eyes
+    planes = (np.repeat(rows[..., None], 3, 2).astype(np.float32), labels, np.zeros((256, 256, 5), np.float32),
+              np.zeros((256, 256), np.float32))  # fmt: skip
+    places = []
+    for seed in range(20):
+        linear, moved, _, _ = camera.with_brows_moved(np.random.default_rng(seed), planes, points, width)
+        below = slice(106, None)
+        assert np.array_equal(moved[below], labels[below]) and np.allclose(linear[below], planes[0][below], atol=1e-3)
+        found = np.flatnonzero(moved[:, 128] == INDEX["brow_l"])
+        # What the picture shows there is what was there.
+        assert np.abs(linear[found, 128, 0] - 83.5).max() <= 5
+        places.append(found.mean() - 83.5)
+    assert 4 < np.mean(places) < 10 and np.std(places) > 2 and max(places) <= 0.085 * width + 0.5
+
+
 def test_backgrounds_leave_out_what_the_recipe_excludes(tmp_path: Path) -> None:
     (tmp_path / "photos").mkdir()
     for name, value in (("a.png", 50), ("b.png", 200)):

@@ -153,7 +153,7 @@ class Stage:
             faces = self.close if self.close is not None and rng.random() < 0.5 else self.faces
         where = Placing(width, np.radians(rng.normal(0, 5)), middle, held=True)
         points = self._place(rng, planes, where, faces)
-        if rng.random() < 0.7:
+        if rng.random() < 0.8:
             planes = camera.with_brows_moved(rng, planes, points, width)
         if rng.random() < 0.2:
             camera.hide(rng, planes, self._ground(rng, side), width)

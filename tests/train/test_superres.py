@@ -174,6 +174,21 @@ def test_a_lamp_does_not_outweigh_the_other_pictures() -> None:
     assert lamp_error.item() == pytest.approx(small_error.item(), rel=1e-4)
 
 
+def test_by_crop_an_easy_crop_counts_beside_a_hard_one() -> None:
+    truth = torch.full((2, 3, 8, 8), 0.5)
+    hard, easy = torch.tensor([0.2, 0.0]).view(2, 1, 1, 1), torch.tensor([0.0, 0.02]).view(2, 1, 1, 1)
+    start = hard + easy
+    gained = {}
+    for by_crop in (False, True):
+        before, less_hard, less_easy = (
+            float(superres_loss.loss_of(truth + error, truth, True, by_crop=by_crop))
+            for error in (start, 0.9 * hard + easy, hard + 0.9 * easy)
+        )
+        gained[by_crop] = (before - less_hard) / (before - less_easy)
+    assert gained[False] == pytest.approx(100, rel=0.01)  # the square of how much harder
+    assert gained[True] == pytest.approx(10, rel=0.01)
+
+
 @pytest.mark.parametrize(
     ("line", "words"), [("steps = 24", "steps = 0"), ("scale = 2", "scale = 9"), ("depth = 3", "depth = 1")]
 )

@@ -46,6 +46,22 @@ def test_noise_starts_with_no_say(given: tuple[PlainNet, str]) -> None:
     torch.testing.assert_close(noisy, result(given[0], plate), atol=1e-6, rtol=0)
 
 
+def test_how_frames_are_weighed_is_taken_from_a_model_of_as_many(tmp_path: Path) -> None:
+    torch.manual_seed(3)
+    net, path = PlainNet(1, 8, 4, frames=3, branched=False), str(tmp_path / "clip.onnx")
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.add_(0.05 * torch.randn_like(parameter))
+    export.export_onnx(net.fused(), path, [torch.rand(1, 9, 12, 12)], ["plate"], ["result"])
+    torch.manual_seed(4)
+    twin, other, plate = PlainNet(1, 8, 4, frames=3, branched=False), PlainNet(1, 8, 4), torch.rand(1, 9, 9, 11)
+    assert not torch.allclose(result(twin, plate), result(net, plate), atol=1e-3)
+    superres_init.start_from(twin, path)
+    torch.testing.assert_close(result(twin, plate), result(net, plate), atol=1e-6, rtol=0)
+    with pytest.raises(ModelRefused, match="cannot start"):
+        superres_init.start_from(other, path)
+
+
 def test_another_scale_and_depth_take_the_inner_convolutions(given: tuple[PlainNet, str]) -> None:
     net = PlainNet(4, 8, 5)
     fresh = [layer.kernel().detach().clone() for layer in net.body[::2]]  # type: ignore[operator, union-attr]
@@ -91,3 +107,15 @@ def test_a_run_starts_from_it_and_remembers(given: tuple[PlainNet, str], tmp_pat
 def test_a_model_that_is_not_there_is_said(tmp_path: Path) -> None:
     with pytest.raises(MissingInput):
         superres_init.start_from(PlainNet(2, 8, 4), str(tmp_path / "nowhere.onnx"))
+
+
+def test_the_models_that_the_recipes_start_from_fit_them() -> None:
+    recipes = Path(superres.__file__).parents[1] / "recipes"
+    started = 0
+    for path in (*recipes.glob("superres_*.toml"), *recipes.glob("deartifact*.toml")):
+        settings = superres_recipe.load_recipe(str(path))
+        if settings.init:
+            net = superres.build_net(settings)
+            superres_init.start_from(net, settings.init)
+            started += 1
+    assert started > 4

@@ -63,7 +63,8 @@ def through_jpeg(pixels: Bytes, quality: int, chroma: str = "420") -> Bytes:
 def through_film(frames: Sequence[Bytes], film: Film) -> list[Bytes]:
     """The frames of one clip after encoding and decoding: as many, of the same size, in the same order.
 
-    Sides must be even. Raises UsageError for an unknown codec and where PyAV or its encoder is not there.
+    Sides must be even. The same frames give the same film; of H.265 only from 65 pixels on (x265
+    reads beyond smaller frames). Raises UsageError for an unknown codec and where PyAV or its encoder is not there.
     """
     height, width = frames[0].shape[:2]
     if height % 2 or width % 2:
@@ -107,6 +108,9 @@ def _options(film: Film) -> dict[str, str]:
         quantiser = str(min(max(film.quality, 2), 31))
         return {"qmin": quantiser, "qmax": quantiser, "b": "200M", "g": str(film.group), "bf": "2"}
     options = {"crf": str(film.quality), "preset": film.preset, "g": str(film.group)}
+    if film.codec == "h264":
+        # Else its AVX-512 code reads memory that it never wrote, and one clip is encoded now so, now so.
+        options["x264-params"] = "cpu-independent=1"
     if film.codec == "h265":
         options["x265-params"] = f"log-level=none:pools=none:frame-threads=1:crf={film.quality}:keyint={film.group}"
     return options

@@ -170,9 +170,9 @@ def _loss(run: Run, low: Tensor, high: Tensor) -> Tensor:
     with torch.autocast(run.device.type, torch.bfloat16, enabled=run.step < schedule.precise_from):
         result = run.model(low, *extra)
     if not extra:
-        return loss_of(result, high, squared, schedule.frequency)
+        return loss_of(result, high, squared, schedule.frequency, by_crop=schedule.by_crop)
     calm = superres_gan.calm(low.shape[0])
-    faithful = loss_of(result[:calm], high[:calm], squared, schedule.frequency)
+    faithful = loss_of(result[:calm], high[:calm], squared, schedule.frequency, by_crop=schedule.by_crop)
     if calm == low.shape[0]:
         return faithful
     assert run.critic is not None

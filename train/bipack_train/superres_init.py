@@ -16,18 +16,28 @@ from bipack import catalog
 from bipack.errors import ModelRefused
 from bipack_train.models.plain import BranchedConv, PlainNet
 
+_WEIGHING = "weigh."
+"""What the names of those weights begin with that a model of several frames weighs them by."""
+
 
 def start_from(net: PlainNet, source: str) -> str:
     """Put the convolutions of the model `source` into `net` where they fit; returns what the card calls the model.
 
     Inner convolutions are taken in order, the last to the last. Further input planes of the first (noise, more frames)
-    start with no say; what does not fit (more depth, another scale) keeps its random start. Raises MissingInput, and
-    ModelRefused where not even the first convolution fits.
+    start with no say; what does not fit (more depth, another scale) keeps its random start. How frames are weighed is
+    taken from a model of as many frames. Raises MissingInput, and ModelRefused where not even the first convolution
+    fits.
     """
     located = catalog.locate(source)
-    given, wanted = _kernels(located.path), [layer for layer in net.body if not isinstance(layer, nn.LeakyReLU)]
+    kernels = _kernels(located.path)
+    weighing = [kernel for name, kernel in kernels if name.startswith(_WEIGHING)]
+    given = [kernel for name, kernel in kernels if not name.startswith(_WEIGHING)]
+    wanted = _convolutions(net.body)
     pairs = [*zip(wanted[:-1], given[:-1], strict=False), *zip(wanted[-1:], given[-1:], strict=False)]
     taken = [_take(layer, *kernel) for layer, kernel in pairs]
+    if net.weigh is not None and weighing and weighing[0][0].shape[1] == net.channels * net.frames:
+        for layer, kernel in zip(_convolutions(net.weigh.body), weighing, strict=True):
+            _take(layer, *kernel)
     if not taken or not taken[0]:
         raise ModelRefused(
             f"{located.name} is no super-res model {net.width} channels wide, so recipe.init cannot start from it. "
@@ -36,8 +46,12 @@ def start_from(net: PlainNet, source: str) -> str:
     return f"{located.name}@{located.card.sha256}" if located.card is not None else located.name
 
 
-def _kernels(path: str) -> list[tuple[Tensor, Tensor]]:
-    """(kernel, bias) of every convolution of the file, first to last."""
+def _convolutions(row: nn.Sequential) -> list[nn.Module]:
+    return [layer for layer in row if not isinstance(layer, nn.LeakyReLU)]
+
+
+def _kernels(path: str) -> list[tuple[str, tuple[Tensor, Tensor]]]:
+    """(name, (kernel, bias)) of every convolution of the file, first to last."""
     try:
         graph = onnx.load(path, load_external_data=False).graph
     except Exception as error:  # protobuf raises its own class, onnx another
@@ -49,7 +63,7 @@ def _kernels(path: str) -> list[tuple[Tensor, Tensor]]:
     convolutions = [node.input for node in graph.node if node.op_type == "Conv"]
     if any(len(names) < 3 or not {names[1], names[2]} <= set(tensors) for names in convolutions):
         return []
-    return [(_tensor(tensors[names[1]]), _tensor(tensors[names[2]])) for names in convolutions]
+    return [(names[1], (_tensor(tensors[names[1]]), _tensor(tensors[names[2]]))) for names in convolutions]
 
 
 def _tensor(stored: onnx.TensorProto) -> Tensor:

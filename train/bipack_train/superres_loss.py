@@ -5,17 +5,25 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+NEGLIGIBLE = 3e-6
+"""Squared error of a crop, 55 dB, below which getting even nearer teaches little."""
 
-def loss_of(result: Tensor, truth: Tensor, squared: bool, frequency: float = 0.0) -> Tensor:
+
+def loss_of(result: Tensor, truth: Tensor, squared: bool, frequency: float = 0.0, *, by_crop: bool = False) -> Tensor:
     """Mean error over RGB and luma, each picture divided by its brightest value where that is above 1.
 
     Without the division one lamp of 16 stops would outweigh all photographs of a batch. (N, 3, H, W) encoded.
+    `by_crop` takes the root of each crop's mean square, so that an easy crop counts beside a hard one, as it does in a
+    mean of PSNRs; `squared` is not looked at then.
     """
     peak = truth.amax(dim=(1, 2, 3), keepdim=True).clamp(min=1.0)
     difference = (result - truth) / peak
     weights = torch.tensor((0.299, 0.587, 0.114), device=result.device).view(1, 3, 1, 1)
     bright = (difference * weights).sum(dim=1, keepdim=True)
-    if squared:
+    if by_crop:
+        by_each = difference.square().mean(dim=(1, 2, 3)) + 2.0 * bright.square().mean(dim=(1, 2, 3))
+        loss = (by_each + NEGLIGIBLE).sqrt().mean()
+    elif squared:
         # Scaled to about the size of the first loss, so that the rate means the same in both.
         loss = 20.0 * (difference.square().mean() + 2.0 * bright.square().mean())
     else:

@@ -106,6 +106,10 @@ class Schedule:
     squared_from: int = 60_000
     """Step from which the loss is the squared error."""
 
+    by_crop: bool = False
+    """The loss is the root mean square of each crop from the first step to the last: what a mean of PSNRs over pictures
+    asks for, where an easy picture counts as much as a hard one."""
+
     frequency: float = 0.0
     """Weight of the focal frequency loss, beside either."""
 

@@ -195,4 +195,4 @@ def test_overlap_is_counted_per_region() -> None:
 def test_the_shipped_recipe_is_read() -> None:
     path = Path(__file__).parents[3] / "train" / "recipes" / "face_parser.toml"
     recipe = parser.load_recipe(str(path))
-    assert recipe.name == "face_parser" and len(recipe.data.exclude) == 3
+    assert recipe.name == "face_parser" and len(recipe.data.exclude) == 7 and recipe.schedule.watched_side == 288

@@ -5,6 +5,7 @@
     python bench/slowmo.py --memory           8K: peak memory of `bipack run` at x16, a few frames of it
     python bench/slowmo.py --behaviour        a light of 10,000 nits over black, flicker between keys and in-betweens
     python bench/slowmo.py --clip P --skip N  quality on one clip, for a model that was fitted to it
+    python bench/slowmo.py --ends             quality as at the ends of a shot: by turns no frame before, none after
 
 Quality: frames of clips that training never saw are left out and found again (PSNR in dB of encoded values). `mixed` is
 both frames laid over each other, `classical` DIS flow both ways. --look writes strips: key, truth, classical, model,
@@ -14,6 +15,7 @@ and what differs from the truth, times eight.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import os
 import resource
@@ -23,6 +25,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -38,6 +41,9 @@ from bipack.retime import Moment
 from bipack.worker.slowmo_step import SlowMoStep
 from bipack.worker.step import StepControl, StepInput, knob_values
 
+if TYPE_CHECKING:
+    from bipack_train import slowmo_scores
+
 Pixels = NDArray[np.float32]
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 SHARED = os.path.join(os.path.dirname(ROOT), "shared", "data")
@@ -51,6 +57,7 @@ def main() -> int:
     parser.add_argument("--moments", type=int, default=6, help="moments of each clip; four times as many rendered ones")
     parser.add_argument("--clip", help="measure this clip alone, a film or a padded sequence")
     parser.add_argument("--skip", type=int, default=2, help="distance of its keys")
+    parser.add_argument("--ends", action="store_true", help="hide the frame before or the one after, by turns")
     parser.add_argument("--look", metavar="FOLDER", help="write strips to look at")
     parser.add_argument("--speed", action="store_true")
     parser.add_argument("--memory", action="store_true")
@@ -91,11 +98,19 @@ def print_quality(args: argparse.Namespace) -> None:
     print(f"{'PSNR in dB':32} {'moments':>7} {'mixed':>7} {'classical':>9} {'model':>7} {'gain':>6}")
     gains = []
     for name, moments in sets:
+        if args.ends:
+            moments = map(_at_an_end, range(24 * args.moments), moments)
         rows = list(_scores(step, name, moments, args.look))
         mixed, classical, model = np.mean(rows, axis=0)
         gains.append(model - classical)
         print(f"{name:32} {len(rows):7} {mixed:7.2f} {classical:9.2f} {model:7.2f} {gains[-1]:+6.2f}", flush=True)
     print(f"mean gain over the classical method: {np.mean(gains):+.2f} dB; least {min(gains):+.2f} dB")
+
+
+def _at_an_end(index: int, moment: slowmo_scores.Moment) -> slowmo_scores.Moment:
+    """The moment without the frame before it or without the one after it."""
+    before, after = moment.around
+    return dataclasses.replace(moment, around=(None, after) if index % 2 else (before, None))
 
 
 def _scores(step: SlowMoStep, name: str, moments: Iterator, look: str | None) -> Iterator[tuple[float, float, float]]:

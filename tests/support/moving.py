@@ -48,10 +48,12 @@ def write_shot(folder: Path, places: list[float], first: int = 1001, **options: 
     return str(folder / "shot.%04d.exr")
 
 
-def install_slowmo(folder: Path, bends: bool = True) -> Path:
+def install_slowmo(folder: Path, bends: bool = True, chooses: bool = False) -> Path:
     """A model that believes the classical flow at `folder`: both flows count the same. Needs sizes of 16.
 
     With `bends` it believes as well how the frames around say that motion bends; without it is as models before 0.3.0.
+    With `chooses` its flow graph takes motion as straight, and its synthesis graph believes the fully bent path alone;
+    without it is as models before 0.4.0.
     """
     folder.mkdir(parents=True, exist_ok=True)
     plane, flow = (1, 3, "H", "W"), (1, 4, "H", "W")
@@ -60,7 +62,8 @@ def install_slowmo(folder: Path, bends: bool = True) -> Path:
     trust = b.op("Add", b.op("Slice", zero, b.ints([0]), b.ints([2]), b.ints([1])), b.const(1.0))
     results, taken = [b.op("Identity", "prior"), trust], [("frame0", plane), ("frame1", plane), ("prior", flow)]
     if bends:
-        results.append(b.op("Slice", "around", b.ints([0]), b.ints([4]), b.ints([1])))
+        bend = b.op("Slice", "around", b.ints([0]), b.ints([4]), b.ints([1]))
+        results.append(b.op("Mul", bend, b.const(0.0 if chooses else 1.0)))
         taken.append(("around", (1, 8, "H", "W")))
     first = b.model(results, taken, (1, "C", "H", "W"), names=("flow", "reliability", "bend")[: len(results)])
     b = graphs.Builder()
@@ -70,9 +73,9 @@ def install_slowmo(folder: Path, bends: bool = True) -> Path:
     sooner = b.op("Sub", b.const(1.0), later)
     half = b.const(0.5)
     shares = [b.op("Mul", share, half) for share in (sooner, later)]
-    weights = b.op("Concat", *shares, *shares, none, none, axis=1)
+    weights = b.op("Concat", *[none] * 4 * chooses, *shares, *shares, none, none, axis=1)
     inputs = [
-        ("moved", (1, 12, "H", "W")),
+        ("moved", (1, 24 if chooses else 12, "H", "W")),
         ("frame0", plane),
         ("frame1", plane),
         ("landed", (1, 10 if bends else 6, "H", "W")),

@@ -8,6 +8,7 @@ import os
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional
 
 from bipack import card as cards
 from bipack import catalog
@@ -17,7 +18,7 @@ from bipack.imaging.image_io import read_frame, write_frame
 from bipack.worker import model_check, slowmo_check
 from bipack.worker.slowmo_step import SlowMoStep
 from bipack_train import cli, publish_slowmo, slowmo, slowmo_recipe, slowmo_scores, slowmo_synthesis
-from bipack_train.models.slowmo import FEATURES
+from bipack_train.models.slowmo import CANDIDATES, FEATURES, grown
 from bipack_train.verify import picture_frame
 from moments import rendered_pool, sliding
 
@@ -84,6 +85,7 @@ def test_the_fit_gains_on_what_it_learned_from_and_the_network_reads_plain_featu
     nets = slowmo.networks(TINY).eval()
     pixels = slowmo_synthesis.gather(nets["flow"], pool, fit, 0.5, seed=1)
     assert pixels.features.shape == (800, FEATURES) and float(pixels.weight.mean()) == pytest.approx(1, abs=1e-3)
+    assert pixels.light.shape == (800, CANDIDATES, 3)
     gain = slowmo_synthesis.learn(nets["synthesis"], pixels, fit, 1, stop=lambda: False)
     assert gain > 0.3
     # The scaling of the fit is folded into the weights: the same gain without it.
@@ -116,19 +118,32 @@ def test_a_flow_network_that_is_kept_stays_what_it_was(tmp_path):
         slowmo._begin_with(slowmo.networks(TINY), {"flow.at_half.layers.0.weight": torch.zeros(1)}, keep_flow=True)
 
 
-def test_a_synthesis_network_that_read_less_goes_on_with_what_it_knows():
+def test_a_network_of_another_shape_begins_afresh():
     known = slowmo.networks(TINY).state_dict()
     torch.nn.init.normal_(known["synthesis.head.weight"])
     fewer = dict(known, **{"synthesis.enter.weight": known["synthesis.enter.weight"][:, :-6]})
-    nets = slowmo.networks(TINY)
-    slowmo._begin_with(nets, fewer, keep_flow=False)
-    features = torch.rand(1, FEATURES, 4, 4)
-    features[:, -6:] = 0
-    reference = slowmo.networks(TINY)
-    reference.load_state_dict(known)
-    changes = [one["synthesis"].change(features) for one in (nets, reference)]
-    assert torch.allclose(changes[0], changes[1]) and changes[0].any()
-    assert not nets["synthesis"].enter.weight[:, -6:].any()
+    for weights, expected in ((known, True), (fewer, False)):
+        nets = slowmo.networks(TINY)
+        slowmo._begin_with(nets, weights, keep_flow=False)
+        assert bool(nets["synthesis"].head.weight.any()) is expected
+
+
+def test_a_synthesis_network_that_knew_the_settled_path_alone_goes_on_with_what_it_knows():
+    net, old = slowmo.networks(TINY)["synthesis"], torch.Generator().manual_seed(1)
+    shapes = {name: list(value.shape) for name, value in net.state_dict().items()}
+    shapes["enter.weight"][1], shapes["head.weight"][0], shapes["head.bias"][0] = 100, 6, 6
+    known = {name: torch.randn(shape, generator=old) for name, shape in shapes.items()}
+    net.load_state_dict(grown(known))
+    features = torch.rand(1, FEATURES, 2, 2)
+    # 21 differences in five windows, of which the first 13 were there before; then all else.
+    before = features[:, [*(21 * window + pair for window in range(5) for pair in range(13)), *range(105, FEATURES)]]
+    hidden = functional.leaky_relu(functional.conv2d(before, known["enter.weight"], known["enter.bias"]), 0.1)
+    more = functional.conv2d(hidden, known["join.weight"], known["join.bias"])
+    hidden = hidden + functional.leaky_relu(more, 0.1)
+    expected = functional.conv2d(hidden, known["head.weight"], known["head.bias"])
+    assert torch.allclose(net.change(features)[:, [0, 1, 2, 3, 8, 9]], expected, rtol=1e-3)
+    same = net.state_dict()
+    assert grown(same) is same
 
 
 def test_the_classical_method_finds_the_frame_between():

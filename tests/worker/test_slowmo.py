@@ -109,6 +109,18 @@ def test_motion_that_gets_faster_is_followed_and_a_part_of_a_shot_is_as_the_whol
         np.testing.assert_array_equal(pixels, made(tmp_path, 1006)[name])
 
 
+def test_a_synthesis_network_may_choose_all_of_the_measured_bending(tmp_path, network):
+    shot = write_shot(tmp_path / "in", FASTER)
+    cook(shot, tmp_path, network, factor=2)
+    step = SlowMoStep(catalog.locate(str(install_slowmo(tmp_path / "new", chooses=True))), "cpu")
+    cook(shot, tmp_path / "chosen", step, factor=2, vectors=True)
+    step.close()
+    plain = straight(tmp_path, shot)
+    for number in HALVES:
+        assert off(tmp_path / "chosen", number) < 0.5 * off(plain, number)
+        assert off(tmp_path / "chosen", number) == pytest.approx(off(tmp_path, number), abs=1e-3)
+
+
 @pytest.mark.parametrize("what", ["gone", "of another size", "another shot", "the same again"])
 def test_frames_around_that_tell_nothing_leave_motion_straight(what, tmp_path, network):
     shot = write_shot(tmp_path / "in", FASTER[:4])

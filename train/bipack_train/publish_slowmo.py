@@ -218,7 +218,7 @@ def _feeds(height: int, width: int, time: float) -> dict[str, NDArray[np.float32
     prior = prior_of(frames[0], frames[1])
     before, after = (frame[:height, :width].copy() for frame in moving.around or frames)
     around = bending.measured(frames, prior, before, after)
-    found = candidates(frames[0], frames[1], prior, around[:, :, :4], time)
+    found = candidates(frames[0], frames[1], prior, around[:, :, :4], time, bending.steadied(around, *frames))
     arrays = {"frame0": frames[0], "frame1": frames[1], "prior": prior, "around": around}
     arrays |= {"moved": np.concatenate(found.moved, axis=2), "landed": found.landed_whole}
     planes = {name: np.ascontiguousarray(array.transpose(2, 0, 1)[None]) for name, array in arrays.items()}

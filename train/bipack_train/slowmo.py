@@ -39,7 +39,7 @@ from bipack_train import (
 )
 from bipack_train.devices import pick_device
 from bipack_train.ema import Ema
-from bipack_train.models.slowmo import SynthesisNet, enlarge, read
+from bipack_train.models.slowmo import SynthesisNet, enlarge, grown, read
 from bipack_train.models.slowmo_flow import FlowNet
 from bipack_train.slowmo_pool import RENDERED, Batch, MomentPool, crops_of, default_path
 from bipack_train.slowmo_recipe import Schedule, SlowmoRecipe
@@ -147,7 +147,8 @@ def judge(nets: nn.ModuleDict, batch: Batch, schedule: Schedule, autocast: bool)
     """
     with torch.autocast(batch.frame0.device.type, torch.bfloat16, enabled=autocast):
         flow, bend, reliability = nets["flow"](batch.frame0, batch.frame1, batch.prior, batch.bend)
-    here, shifts = slowmo_landing.landed(batch.frame0, batch.frame1, flow, bend, batch.time)
+    measured = slowmo_landing.steadied(batch.bend, batch.frame0, batch.frame1)
+    here, shifts = slowmo_landing.landed(batch.frame0, batch.frame1, flow, bend, batch.time, measured)
     parts = [*slowmo_landing.moved(batch.frame0, batch.frame1, shifts), batch.frame0, batch.frame1]
     with torch.no_grad():
         features, guess = read(torch.cat(parts, dim=1), here, batch.time)
@@ -290,8 +291,7 @@ def train(
 
 
 def _begin_with(nets: nn.ModuleDict, weights: dict[str, Tensor], keep_flow: bool) -> None:
-    """Start from weights; a network of another shape begins afresh, but for a synthesis network that read fewer
-    features, the first of those of now: it goes on with what it knows.
+    """Start from weights; a network of another shape begins afresh, but for a synthesis network of 0.3.0.
 
     Raises ModelRefused where that is the flow network, and `keep_flow` is set.
     """
@@ -299,9 +299,7 @@ def _begin_with(nets: nn.ModuleDict, weights: dict[str, Tensor], keep_flow: bool
         prefix = f"{part}."
         own = {name[len(prefix) :]: value for name, value in weights.items() if name.startswith(prefix)}
         expected = {name: value.shape for name, value in nets[part].state_dict().items()}
-        if part == "synthesis" and "enter.weight" in own:
-            lack = expected["enter.weight"][1] - own["enter.weight"].shape[1]
-            own["enter.weight"] = functional.pad(own["enter.weight"], (0, 0, 0, 0, 0, max(0, lack)))
+        own = grown(own) if part == "synthesis" else own
         if {name: value.shape for name, value in own.items()} == expected:
             nets[part].load_state_dict(own)
         elif part == "flow" and keep_flow:

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from bipack.errors import BipackError
-from bipack.imaging import color, weave
+from bipack.imaging import bending, color, lookup
 from bipack.imaging.candidates import candidates
 from bipack.imaging.classical_flow import places
 from bipack_train.models import slowmo as model
@@ -55,10 +55,10 @@ class Pixels:
     """(n, FEATURES)."""
 
     guess: Tensor
-    """(n, 6): logarithms of the first weights."""
+    """(n, CANDIDATES): logarithms of the first weights."""
 
     light: Tensor
-    """(n, 6, 3): the candidates, scene-linear."""
+    """(n, CANDIDATES, 3): the candidates, scene-linear."""
 
     truth: Tensor
     """(n, 3), encoded."""
@@ -92,7 +92,8 @@ def _pixels_of(flow_net: nn.Module, sample: Sample, count: int, rng: np.random.G
     """Features, first guess, candidates, truth and weight of random pixels of one moment."""
     frame0, frame1, between, prior, around, moment = moment_of(sample, rng, model.MULTIPLE)
     flow, bend, _ = flow_net(*(_planes(one) for one in (frame0, frame1, prior, around)))
-    found = candidates(frame0, frame1, _picture(flow), _picture(bend), moment)
+    measured = bending.steadied(around, frame0, frame1)
+    found = candidates(frame0, frame1, _picture(flow), _picture(bend), moment, measured)
     pictures = _planes(np.concatenate([*found.moved, frame0, frame1], axis=2))
     features, guess = model.read(pictures, _planes(found.landed), torch.full((1, 1, 1, 1), moment))
     light = _light(frame0, frame1, found.shifts)
@@ -128,7 +129,7 @@ def _light(frame0: Array, frame1: Array, shifts: Sequence[Array]) -> list[Array]
     columns, rows = places(*frame0.shape[:2])
     both = [color.decode(frame.copy()) for frame in (frame0, frame1)]
     moved = [
-        weave.looked_up(both[index % 2], columns + shift[:, :, 0], rows + shift[:, :, 1])
+        lookup.looked_up(both[index % 2], columns + shift[:, :, 0], rows + shift[:, :, 1])
         for index, shift in enumerate(shifts)
     ]
     return [*moved, *both]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import cv2
 import numpy as np
 
 from bipack.imaging.classical_flow import flow_of, warp
@@ -50,3 +51,14 @@ def from_flows(
         found[:, :, 4 + side] = np.abs(frames[side] - warp(picture, flow)).mean(axis=2)
         found[:, :, 6 + side] = 1
     return found
+
+
+def steadied(measured: Pixels, frame0: Pixels, frame1: Pixels) -> Pixels:
+    """The first four channels of `from_flows`, nothing where the two frames are the same, so that still parts of a shot
+    stay still. Height and width are multiples of 4."""
+    height, width = frame0.shape[:2]
+    apart = np.abs(frame0 - frame1).max(axis=2)
+    worst = apart.reshape(height // 4, 4, width // 4, 4).max(axis=(1, 3))
+    worst = np.asarray(cv2.dilate(worst, np.ones((5, 5), np.uint8)), np.float32)
+    gate = cv2.resize(worst / (worst + np.float32(0.01)), (width, height), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(measured[:, :, :4] * gate[:, :, None], np.float32)

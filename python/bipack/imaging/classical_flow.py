@@ -32,10 +32,10 @@ class Mix:
     """More than one place in each frame for a pixel of the new one, and what each counts for."""
 
     shifts: tuple[Pixels, ...]
-    """Four of (height, width, 2): pixels from the new frame into frame 0, frame 1, frame 0, frame 1."""
+    """Four or eight of (height, width, 2): pixels from the new frame into frame 0 and frame 1, by turns."""
 
     weights: Pixels
-    """(height, width, 6): of these four, of frame 0 and of frame 1 as they stand. Their sum is 1."""
+    """(height, width, 6 or 10): of these, of frame 0 and of frame 1 as they stand. Their sum is 1."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,7 +162,7 @@ def _project(flow: Pixels, share: float, error: Pixels) -> tuple[Pixels, NDArray
 
 
 def filled(motion: Pixels, hole: NDArray[np.bool_]) -> Pixels:
-    """`motion` (height, width, 2 or 4), changed in place: holes take the mean of what lies around them."""
+    """`motion` (height, width, channels), changed in place: holes take the mean of what lies around them."""
     known = (~hole).astype(np.float32)
     for side in _FILL:
         if known.all():

@@ -17,14 +17,11 @@ import numpy as np
 from bipack.imaging import layers, nonfinite, transfer
 from bipack.imaging.classical_flow import Between
 from bipack.imaging.frame import Box, Frame, Part, Pixels, Stored
+from bipack.imaging.lookup import Source, nearest, rows_needed
 
 STRIP_ROWS = 192
 MATTE = "bipack matte"
 """Name under which the artist's matte travels as a channel of the picture's part; it is never written."""
-
-_CODES = {1: np.uint8, 2: np.int16, 4: np.int32}
-_CHANNELS_MOST = 4
-"""Channels that OpenCV looks up at once."""
 
 _ALPHA_LEAST = np.float32(1e-5)
 _SEEN_LEAST = np.float32(0.01)
@@ -69,7 +66,9 @@ class Strip:
         ratio = np.array([found.full[1] / width, found.full[0] / height], np.float32)
         planes = [between.to0, between.to1, between.mask, between.hazard]
         if between.mix is not None:
-            planes += [*between.mix.shifts, between.mix.weights[:, :, :3], between.mix.weights[:, :, 3:]]
+            count = between.mix.weights.shape[2]
+            # OpenCV takes four channels at most.
+            planes += [*between.mix.shifts, *(between.mix.weights[:, :, at : at + 4] for at in range(0, count, 4))]
         if (height, width) == found.full and box == found.place:
             cut = [np.ascontiguousarray(plane[rows]) for plane in planes]
         else:
@@ -89,14 +88,15 @@ class Strip:
         self.here = here[0], here[1]
         self.places = tuple(self._place_of(shift) for shift in (to0, to1))
         self.mixed: tuple[tuple[Pixels, Pixels], ...] = ()
-        """Places of the four moved candidates (`classical_flow.Mix`), where there are some; else none."""
+        """Places of the moved candidates (`classical_flow.Mix`), where there are some; else none."""
 
         self.weights: Pixels | None = None
-        """(rows, width, 6): what they and the two frames as they stand count for."""
+        """(rows, width, candidates): what they and the two frames as they stand count for."""
 
         if between.mix is not None:
-            self.mixed = tuple(self._place_of(shift * ratio) for shift in cut[4:8])
-            self.weights = np.concatenate(cut[8:], axis=2)
+            first = 4 + len(between.mix.shifts)
+            self.mixed = tuple(self._place_of(shift * ratio) for shift in cut[4:first])
+            self.weights = np.concatenate(cut[first:], axis=2)
 
     def _place_of(self, shift: Pixels) -> tuple[Pixels, Pixels]:
         return self.here[0] + shift[:, :, 0], self.here[1] + shift[:, :, 1]
@@ -183,12 +183,19 @@ class Weaver:
             moved = [self._moved(which, number, names, alpha, strip.places[which]) for which in (0, 1)]
             return _mixed(moved[0], moved[1], strip.mask[:, :, None])
         places = (*strip.mixed, strip.here, strip.here)
-        first = self._moved(0, number, names, alpha, places[0])
+        weights = [np.ascontiguousarray(strip.weights[:, :, index]) for index in range(len(places))]
+        counts = [index == 0 or bool(weights[index].any()) for index in range(len(places))]
+        sources = [
+            self._source(
+                which, number, names, alpha, [y for (_, y), used in zip(places[which::2], counts[which::2]) if used]
+            )
+            for which in (0, 1)
+        ]
+        first = sources[0].at(*places[0])
         values = first.copy()
         for index in range(1, len(places)):
-            weight = strip.weights[:, :, index : index + 1]
-            if weight.any():
-                values += weight * (self._moved(index % 2, number, names, alpha, places[index]) - first)
+            if counts[index]:
+                values += weights[index][:, :, None] * (sources[index % 2].at(*places[index]) - first)
         return values
 
     def _alpha_of(self, number: int, names: Sequence[str]) -> str:
@@ -241,9 +248,23 @@ class Weaver:
 
         With `times_matte` 1 they are multiplied by the matte, which is the last of them, with -1 by what it leaves.
         """
+        return self._source(which, number, names, alpha, [place[1]], times_matte).at(*place)
+
+    def _source(
+        self,
+        which: int,
+        number: int,
+        names: Sequence[str],
+        alpha: str,
+        lookups: Sequence[Pixels],
+        times_matte: int = 0,
+    ) -> Source:
+        """Channels of one frame, ready to be looked up at any of the rows `lookups`; see `_moved`."""
         part = self.frames[which].parts[number]
-        x, y = place
-        needed = rows_needed(y, part.data_window.height)
+        if not lookups:
+            return Source(np.zeros((1, 1, len(names)), np.float32), 0)
+        each = [rows_needed(y, part.data_window.height) for y in lookups]
+        needed = slice(min(rows.start for rows in each), max(rows.stop for rows in each))
         planes = np.empty((needed.stop - needed.start, part.data_window.width, len(names)), np.float32)
         for index, name in enumerate(names):
             planes[:, :, index] = transfer.to_float(part.channels[name][needed], name, self.frames[which].transfer)
@@ -254,7 +275,7 @@ class Weaver:
         if times_matte:
             cover = planes[:, :, -1:] if times_matte > 0 else 1 - planes[:, :, -1:]
             planes = np.concatenate([planes[:, :, :-1] * cover, cover], axis=2)
-        return looked_up(planes, x, y - np.float32(needed.start))
+        return Source(planes, needed.start)
 
     # -- data ----------------------------------------------------------------------------------------------------------
 
@@ -311,36 +332,6 @@ def joined(frames: Sequence[Frame]) -> list[Frame]:
 def is_picture(part: Part, name: str) -> bool:
     """True for channels that may be filtered and mixed."""
     return part.channels[name].dtype != np.uint32 and not layers.is_data(part, name) and name not in part.subsampling
-
-
-def looked_up(planes: Pixels, x: Pixels, y: Pixels) -> Pixels:
-    """`planes` (height, width[, channels]) float32 at these places: cubic, within the range of the pixels around.
-
-    Beyond the edges the edge repeats. Whole places give the stored values.
-    """
-    if planes.ndim == 3 and planes.shape[2] > _CHANNELS_MOST:
-        parts = [planes[:, :, :_CHANNELS_MOST], planes[:, :, _CHANNELS_MOST:]]
-        return np.concatenate([looked_up(np.ascontiguousarray(part), x, y) for part in parts], axis=2)
-    around = np.ones((3, 3), np.uint8)
-    edge = cv2.BORDER_REPLICATE
-    cubic = cv2.remap(planes, x, y, cv2.INTER_CUBIC, borderMode=edge)
-    low = cv2.remap(cv2.erode(planes, around, borderType=edge), x, y, cv2.INTER_NEAREST, borderMode=edge)
-    high = cv2.remap(cv2.dilate(planes, around, borderType=edge), x, y, cv2.INTER_NEAREST, borderMode=edge)
-    return np.asarray(cv2.min(cv2.max(cubic, low), high), np.float32).reshape(*x.shape, *planes.shape[2:])
-
-
-def nearest(stored: Stored, x: Pixels, y: Pixels) -> Stored:
-    """One stored channel at the nearest pixels, bit for bit; beyond the edges the edge repeats."""
-    codes = stored.view(_CODES[stored.dtype.itemsize]) if stored.dtype.itemsize in _CODES else stored
-    found = cv2.remap(codes, x, y, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(found).view(stored.dtype)
-
-
-def rows_needed(y: Pixels, height: int) -> slice:
-    """Rows of a frame that lookups at `y` can touch, the cubic kernel and its range included."""
-    top = int(np.clip(np.floor(y.min()) - 3, 0, height - 1))
-    bottom = int(np.clip(np.ceil(y.max()) + 4, 1, height))
-    return slice(top, max(bottom, top + 1))
 
 
 def _partner(part: Part, frame: Frame) -> Part | None:

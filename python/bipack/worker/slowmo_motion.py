@@ -33,6 +33,9 @@ _CLASSICAL_SIDE = 960
 _LEAST = np.float32(1e-3)
 """A candidate that counts for less at a pixel is left out there."""
 
+_MOVED_BEFORE = 12
+"""Channels of the moved frames that synthesis graphs of models before 0.4.0 take."""
+
 _UNTRUSTED = 0.35
 """Reliability of the better frame below which a pixel is a hazard."""
 
@@ -96,6 +99,12 @@ class Networks:
         """Whether the flow graph asks for what the frames around a pair tell; models before 0.3.0 do not."""
         return any(port.name == "around" for port in self.card.inputs)
 
+    @property
+    def chooses_bend(self) -> bool:
+        """Whether the synthesis graph asks for frames moved by all of the measured bending; before 0.4.0 none did."""
+        ports = {port.name: port for port in self._synthesis.facts.inputs}
+        return (ports["moved"].shape[1] or 0) > _MOVED_BEFORE
+
     def flow(self, planes: dict[str, Pixels], cancel: threading.Event | None) -> dict[str, Pixels]:
         """`flow` (1, 4, H, W), `bend` (1, 4, H, W) and `reliability` (1, 2, H, W) of padded planes."""
         found = self._flow.run(planes, cancel)
@@ -104,7 +113,7 @@ class Networks:
     def weights(
         self, planes: dict[str, Pixels], found: Candidates, time: float, cancel: threading.Event | None
     ) -> Pixels:
-        """What each candidate at `time` counts for, (height, width, 6) of the padded size."""
+        """What each candidate at `time` counts for, (height, width, candidates) of the padded size."""
         landed = found.landed_whole if self.bends else found.landed_whole[:, :, :6]
         given = {"moved": _as_planes(*found.moved), "landed": _as_planes(landed)}
         moment = np.full((1, 1, 1, 1), time, np.float32)
@@ -145,6 +154,7 @@ class PairMotion:
         self._prior = prior
         self._planes: dict[str, Pixels] = {}
         self._flow = self._bend = self._trust = self._prior
+        self._measured: Pixels | None = None
         if networks is None:
             self._reduce()
             return
@@ -154,6 +164,8 @@ class PairMotion:
             given["around"] = self._bending(around)
         planes = {name: _as_planes(_padded(picture, multiple, least)) for name, picture in given.items()}
         self._planes = {name: planes[name] for name in ("frame0", "frame1")}
+        if networks.chooses_bend:
+            self._measured = bending.steadied(*(_pixels(planes[name]) for name in ("around", "frame0", "frame1")))
         found = networks.flow(planes, cancel)
         self._flow, self._bend, self._trust = (_pixels(found[name]) for name in ("flow", "bend", "reliability"))
 
@@ -173,7 +185,7 @@ class PairMotion:
         if self._networks is None:
             return self._far(classical_flow.between(self._first, self._second, self._prior, time), None)
         frames = _pixels(self._planes["frame0"]), _pixels(self._planes["frame1"])
-        found = candidates(*frames, self._flow, self._bend, time)
+        found = candidates(*frames, self._flow, self._bend, time, self._measured)
         weights = self._networks.weights(self._planes, found, time, self._cancel)
         weights[weights < _LEAST] = 0
         height, width = self.size
@@ -181,10 +193,16 @@ class PairMotion:
         return self._far(self._chosen(shifts, weights[:height, :width]), self._trust)
 
     def _chosen(self, shifts: tuple[Pixels, ...], weights: Pixels) -> Between:
-        """The candidates with their weights; and one motion, the likelier of the two, for what must not be mixed."""
-        first = (weights[:, :, 0] + weights[:, :, 1] >= weights[:, :, 2] + weights[:, :, 3])[:, :, None]
-        to0, to1 = (np.where(first, shifts[which], shifts[which + 2]) for which in (0, 1))
-        mask = np.ascontiguousarray(weights[:, :, 0] + weights[:, :, 2] + weights[:, :, 4])
+        """The candidates with their weights; and one motion, the likeliest, for what must not be mixed."""
+        counts = cv2.split(weights)
+        to0, to1 = shifts[:2]
+        most = counts[0] + counts[1]
+        for at in range(2, len(shifts), 2):
+            pair = counts[at] + counts[at + 1]
+            likelier = (pair > most)[:, :, None]
+            to0, to1 = np.where(likelier, shifts[at], to0), np.where(likelier, shifts[at + 1], to1)
+            most = np.maximum(most, pair)
+        mask = np.sum(counts[0::2], axis=0)
         hazard = classical_flow.disagreement(self._first, self._second, to0, to1, mask)
         return Between(to0, to1, mask, hazard, Mix(shifts, weights))
 
@@ -235,8 +253,9 @@ def _as_planes(*pictures: Pixels) -> Pixels:
     planes = np.empty((1, sum(picture.shape[2] for picture in pictures), height, width), np.float32)
     at = 0
     for picture in pictures:
-        for channel in range(picture.shape[2]):
-            planes[0, at] = picture[:, :, channel]
+        # Several times as fast as slices of the picture.
+        for plane in cv2.split(picture):
+            planes[0, at] = plane
             at += 1
     return planes
 

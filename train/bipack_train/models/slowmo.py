@@ -18,8 +18,12 @@ from torch.nn import functional
 MULTIPLE = 16
 """Height and width of everything must be a multiple of this."""
 
-CANDIDATES = 6
-"""Frames 0 and 1 moved by the flow that came from frame 0, by the one from frame 1, and as they stand."""
+MOVED = 8
+"""Frames 0 and 1 moved by the flow that came from frame 0, then by the one from frame 1, along the settled path; the
+same by all of the measured bending."""
+
+CANDIDATES = MOVED + 2
+"""These, and the two frames as they stand."""
 
 _WEIGHTS_OF_LUMA = (0.299, 0.587, 0.114)
 
@@ -80,11 +84,11 @@ class SynthesisNet(nn.Module):
         nn.init.zeros_(self.head.weight)
 
     def forward(self, moved: Tensor, frame0: Tensor, frame1: Tensor, landed: Tensor, time: Tensor) -> Tensor:
-        """The candidates, the encoded frames (N, 3, H, W) and the time (N, 1, 1, 1), 0 to 1, to weights (N, 6, H, W).
+        """The candidates, the encoded frames (N, 3, H, W) and the time (N, 1, 1, 1), 0 to 1, to weights.
 
-        `moved` (N, 12, H, W) and `landed` (N, LANDED, H, W: each value on two by two pixels, so that all inputs are of
-        one size) are those of `bipack.imaging.candidates`. The weights are those of the four of `moved`, of frame 0 and
-        of frame 1; their sum is 1.
+        `moved` (N, 24, H, W) and `landed` (N, LANDED, H, W: each value on two by two pixels, so that all inputs are of
+        one size) are those of `bipack.imaging.candidates`. The weights (N, CANDIDATES, H, W) are those of the eight of
+        `moved`, of frame 0 and of frame 1; their sum is 1.
         """
         features, guess = read(torch.cat([moved, frame0, frame1], dim=1), shrink(landed, 2), time)
         return enlarge(torch.softmax(guess + self.change(features), dim=1))
@@ -97,11 +101,27 @@ class SynthesisNet(nn.Module):
         return result
 
 
-FEATURES = 100
+FEATURES = 140
+
+
+def grown(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Weights of a SynthesisNet of 0.3.0, which knew the settled path alone, as one of today: it judges that path as it
+    did and the fully bent one by the same head, less likely. Others are returned as they are."""
+    if "head.bias" not in weights or len(weights["head.bias"]) != len(_SETTLED):
+        return weights
+    enter = weights["enter.weight"]
+    compared = [window * len(_PAIRS) + pair for window in range(_WINDOWS) for pair in range(_FULLY_BENT)]
+    known = [*compared, *range(_WINDOWS * len(_PAIRS), FEATURES)]
+    if enter.shape[1] != len(known):
+        return weights
+    wider = enter.new_zeros(enter.shape[0], FEATURES, 1, 1)
+    wider[:, known] = enter
+    heads = {name: weights[name][[*range(4), *range(4), 4, 5]] for name in ("head.weight", "head.bias")}
+    return {**weights, **heads, "enter.weight": wider}
 
 
 def read(pictures: Tensor, landed: Tensor, time: Tensor) -> tuple[Tensor, Tensor]:
-    """Candidates (N, 18, H, W) and `landed` (N, LANDED, H / 2, W / 2) to what SynthesisNet reads.
+    """Candidates (N, 30, H, W) and `landed` (N, LANDED, H / 2, W / 2) to what SynthesisNet reads.
 
     Returns the features and the first guess of the weights' logarithms, both at half the size.
     """
@@ -124,22 +144,36 @@ def read(pictures: Tensor, landed: Tensor, time: Tensor) -> tuple[Tensor, Tensor
 
 
 def _comparison() -> tuple[Tensor, Tensor, Tensor]:
-    """Weights of 1x1 convolutions: from 18 planes to all differences, to the luma of each candidate, and from the
+    """Weights of 1x1 convolutions: from 30 planes to all differences, to the luma of `_SETTLED`, and from the
     differences to their means over red, green and blue."""
     moved = torch.eye(CANDIDATES)[:4].mean(dim=0)
     ones = torch.eye(CANDIDATES)
     rows = [ones[first] - (moved if second is None else ones[second]) for first, second in _PAIRS]
     differences = torch.cat([torch.kron(row[None], torch.eye(3)) for row in rows])
-    luma = torch.kron(ones, torch.tensor([_WEIGHTS_OF_LUMA]))
+    luma = torch.kron(ones[list(_SETTLED)], torch.tensor([_WEIGHTS_OF_LUMA]))
     means = torch.kron(torch.eye(len(_PAIRS)), torch.full((1, 3), 1 / 3))
     return differences[:, :, None, None], luma[:, :, None, None], means[:, :, None, None]
 
 
+_SETTLED = (0, 1, 2, 3, MOVED, MOVED + 1)
+"""Candidates along the settled path, and the two frames."""
+
 _PAIRS = (
-    *((0, 1), (2, 3), (4, 5), (0, 2), (1, 3), (0, 5), (1, 4)),
-    *((index, None) for index in range(CANDIDATES)),
+    *((0, 1), (2, 3), (8, 9), (0, 2), (1, 3), (0, 9), (1, 8)),
+    *((index, None) for index in _SETTLED),
+    *((4, 5), (6, 7), (4, 6), (5, 7)),
+    *((index, index + 4) for index in range(4)),
 )
-"""Candidates whose difference is read; None is the mean of the four moved ones."""
+"""Candidates whose difference is read; None is the mean of the four along the settled path."""
+
+_FULLY_BENT = 13
+"""The first of these pairs that is of the fully bent path."""
+
+_WINDOWS = 5
+"""Windows over which each difference is read."""
+
+_LESS_LIKELY = 1.5
+"""How much less the fully bent path counts at first, as a logarithm."""
 
 _DIFFERENCES, _LUMA, _PLANE_MEANS = _comparison()
 
@@ -174,16 +208,16 @@ def _first_guess(apart: Tensor, shown: Tensor, time: Tensor) -> Tensor:
     share0, share1 = torch.log(1 - time + 1e-3), torch.log(time + 1e-3)
     seen = torch.log(shown.square() + 0.05)
     seen0, seen1 = seen[:, :1], seen[:, 1:]
-    miss0, miss1 = 20 * apart[:, :1], 20 * apart[:, 1:2]
-    parts = [
-        share0 + 1.5 * seen0 - miss0,
-        share1 + seen0 + 0.5 * seen1 - miss0,
-        share0 + seen1 + 0.5 * seen0 - miss1,
-        share1 + 1.5 * seen1 - miss1,
-        (share0 - 5).expand_as(seen0),
-        (share1 - 5).expand_as(seen0),
-    ]
-    return torch.cat(parts, dim=1)
+    parts = []
+    for first, less in ((0, 0.0), (_FULLY_BENT, _LESS_LIKELY)):
+        miss0, miss1 = (20 * apart[:, at : at + 1] + less for at in (first, first + 1))
+        parts += [
+            share0 + 1.5 * seen0 - miss0,
+            share1 + seen0 + 0.5 * seen1 - miss0,
+            share0 + seen1 + 0.5 * seen0 - miss1,
+            share1 + 1.5 * seen1 - miss1,
+        ]
+    return torch.cat([*parts, (share0 - 5).expand_as(seen0), (share1 - 5).expand_as(seen0)], dim=1)
 
 
 def box(values: Tensor, side: int = 3) -> Tensor:

@@ -5,13 +5,14 @@
 
 starters: each shipped starter on people it never saw. Error left inside the matte (100 = the untouched plate); on the
 way (age 0.25, 0.5, 0.75) the error of the slider against that of two dissolves: of the plate into the slider's own end,
-which is what a mix knob gives, and into the true young face, which nobody has; fine detail between the lines against
-the plate's; what the edit flickers over fresh grain against the grain; wrinkle energy at ages 0 to 1.
+which is what a mix knob gives, and into the true young face, which nobody has; and of the way alone, on the true
+change; fine detail between the lines against the plate's; what the edit flickers over fresh grain against the grain;
+wrinkle energy at ages 0 to 1.
 actor: 8 pairs of one person, 6 held out under other pose and light. Trained from nothing, and from the starter in half
-and a quarter of the steps; CPU minutes of one thread.
-unpaired: `bipack-train regions --younger` on a clip of a face today and one of it younger, in other poses and lights.
-Error left against the true young face, of the pairs that were made up and of the distilled model on frames that it
-never saw. --keep keeps renders and runs, so that a second call goes on.
+and a quarter of the steps, or (--minutes) from the starter for so many CPU minutes of one thread; the slider as above.
+unpaired: `bipack-train regions --younger` on a clip of a face today and one of it younger, in other poses and lights,
+by the decoders alone and from the starter. Error left against the true young face by the distilled model, on the clip
+and on frames that it never saw. --keep keeps renders and runs, so that a second call goes on.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import argparse
 import dataclasses
 import itertools
 import os
+import shutil
 import sys
 import tempfile
 import threading
@@ -43,9 +45,10 @@ from bipack.worker.model_step import ModelStep  # noqa: E402
 from bipack.worker.sequence import run_sequence  # noqa: E402
 from bipack_train import cli, pictures, verify  # noqa: E402
 from bipack_train.faces import mesh  # noqa: E402
-from bipack_train.models.region import RegionNet, applied  # noqa: E402
+from bipack_train.models.region import RegionNet  # noqa: E402
+from bipack_train.models.way import share  # noqa: E402
 from bipack_train.paintfix import Schedule  # noqa: E402
-from bipack_train.regions import init, kept, loop, recipe, rendered  # noqa: E402
+from bipack_train.regions import init, kept, loop, recipe, rendered, unpaired  # noqa: E402
 from bipack_train.regions.material import RegionPair  # noqa: E402
 
 SHARED = ROOT.parent / "shared" / "data"
@@ -74,24 +77,19 @@ def strangers(data: str, keep: str) -> dict[str, list[RegionPair]]:
 
 
 def actor(data: str, keep: str) -> tuple[dict[str, list[RegionPair]], dict[str, list[RegionPair]]]:
-    """Pairs of one person to learn from, and others of him under the light that is kept back."""
+    """Pairs of one person, those at age 1 to learn from, and others of him under the light that is kept back."""
     head, person = mesh.load(data), rendered.somebody(np.random.default_rng([SEED, 2]))
 
-    def make(count: int, seed: int, panoramas: Sequence[Pixels]) -> dict[str, list[RegionPair]]:
+    def make(count: int, seed: int, panoramas: Sequence[Pixels], ages: Sequence[float]) -> dict[str, list[RegionPair]]:
         shown = rendered.views(head, [person], count, seed, panoramas)
-        found = rendered.pairs_of(head, shown, list(rendered.REGIONS), [(1.0,)] * count, seed=seed, threads=1)
-        return {
-            region: [dataclasses.replace(one, code=index) for index, one in enumerate(pairs)]
-            for region, pairs in found.items()
-        }
+        return rendered.pairs_of(head, shown, list(rendered.REGIONS), [ages] * count, seed=seed, threads=1)
 
     learned, away = {}, {}
     for region in rendered.REGIONS:
-        first = lambda: make(PAIRS, SEED + 3, rendered.read_panoramas(data))  # noqa: E731
-        learned[region] = kept.pairs(keep, f"actor-{rendered.LOOK}", first, region)
-        away[region] = kept.pairs(
-            keep, f"away-{rendered.LOOK}", lambda: make(AWAY, SEED + 4, [_panorama(data)]), region
-        )
+        first = lambda: make(PAIRS, SEED + 3, rendered.read_panoramas(data), AGES)  # noqa: E731
+        others = lambda: make(AWAY, SEED + 4, [_panorama(data)], AGES)  # noqa: E731
+        learned[region] = kept.pairs(keep, f"actorages-{rendered.LOOK}", first, region)
+        away[region] = kept.pairs(keep, f"awayages-{rendered.LOOK}", others, region)
     return learned, away
 
 
@@ -108,10 +106,7 @@ def result(net: RegionNet, one: RegionPair, age: float, plate: Pixels | None = N
     if plate is not None:
         one = dataclasses.replace(one, pair=dataclasses.replace(one.pair, before=plate))
     before, after, matte = loop.crop_of(one, net.multiple)
-    amount = torch.tensor([age])
-    code = torch.zeros(1, net.codes)
-    code[0, 0] = age
-    made = applied(before, net(before, matte, code), matte, amount)
+    made = net.result(before, matte, torch.tensor([age]), torch.zeros(1, net.codes - 1))
     return tuple(part[0].permute(1, 2, 0).numpy() for part in (made, before, after, matte))
 
 
@@ -171,9 +166,34 @@ def exact(model: str, one: RegionPair) -> tuple[int, int]:
 # Parts --------------------------------------------------------------------------------------------------------------
 
 
+def way_rows(net: RegionNet, found: Sequence[RegionPair]) -> str:
+    """At each quarter the error to the true picture, in percent of the whole change: of the slider, of a dissolve into
+    the slider's own end, of a dissolve into the true young face, and of the net's way on the true change."""
+    full, rows = [one for one in found if one.amount == 1.0], []
+    for age in AGES[:3]:
+        errors = np.zeros(5)
+        for one, end in zip([one for one in found if one.amount == age], full, strict=True):
+            made, plate, truth, matte = result(net, one, age)
+            own, _, young, _ = result(net, end, 1.0)
+            mixed, dissolved = plate + age * (own - plate), plate + age * (young - plate)
+            parts = (made, mixed, dissolved, _on_its_way(net, plate, young, matte, age))
+            errors += [error(part, truth, matte) for part in parts] + [error(plate, young, matte)]
+        rows.append("/".join(f"{100 * value / errors[-1]:.1f}" for value in errors[:-1]))
+    return "   ".join(rows)
+
+
+@torch.no_grad()
+def _on_its_way(net: RegionNet, plate: Pixels, young: Pixels, matte: Pixels, age: float) -> Pixels:
+    """The plate with so much of the true change as the net would have made by now of a change that it knew."""
+    before, after, mask = (torch.from_numpy(part).permute(2, 0, 1)[None] for part in (plate, young, matte))
+    change, amount = after - before, torch.tensor([age])
+    come = age if net.way is None else share(*net.way(before, mask, change), amount)
+    return np.asarray((before + come * change)[0].permute(1, 2, 0).numpy())
+
+
 def starters(args: argparse.Namespace) -> None:
     print(f"starters on {PEOPLE} people never seen ({args.models})")
-    print(f"{'region':15s} {'left %':>7s}  slider, mix, true dissolve at 0.25 0.5 0.75 (% of the change)"
+    print(f"{'region':15s} {'left %':>7s}  slider, mix, true dissolve, way at 0.25 0.5 0.75 (% of the change)"
           "        detail  flicker  wrinkles at 0 … 1                 changed at 0, outside")  # fmt: skip
     found = strangers(args.data, args.keep)
     for region in args.region:
@@ -181,23 +201,13 @@ def starters(args: argparse.Namespace) -> None:
         net = _load(model)
         full = [one for one in found[region] if one.amount == 1.0]
         left = 100 * loop.error_kept(_coded(net), full)
-        rows = []
-        for age in AGES[:3]:
-            errors = np.zeros(4)
-            for one, end in zip([one for one in found[region] if one.amount == age], full, strict=True):
-                made, plate, truth, matte = result(net, one, age)
-                own, young = result(net, end, 1.0)[0], result(net, end, 1.0)[2]
-                mixed, dissolved = plate + age * (own - plate), plate + age * (young - plate)
-                errors += [error(part, truth, matte) for part in (made, mixed, dissolved)] + [
-                    error(plate, young, matte)
-                ]
-            rows.append("/".join(f"{100 * value / errors[3]:.1f}" for value in errors[:3]))
+        rows = way_rows(net, found[region])
         lines = [
             np.mean([_wrinkles(*result(net, one, age)) if age else 1.0 for one in full])
             for age in np.arange(0, 1.1, 0.1)
         ]
-        falling = "falls" if all(a > b for a, b in itertools.pairwise(lines)) else "NOT monotone"
-        print(f"{region:15s} {left:7.1f}  {'   '.join(rows):64s} {detail(net, full):6.3f}  "
+        falling = "never rises" if all(a >= b - 1e-6 for a, b in itertools.pairwise(lines)) else "NOT monotone"
+        print(f"{region:15s} {left:7.1f}  {rows:80s} {detail(net, full):6.3f}  "
               f"{flicker(net, full[0]):7.2f}  {lines[5]:.2f} at half, {lines[10]:.2f} at 1, {falling:13s} "
               f"{exact(model, full[0])}", flush=True)  # fmt: skip
         if args.look:
@@ -212,22 +222,27 @@ def _wrinkles(made: Pixels, plate: Pixels, truth: Pixels, matte: Pixels) -> floa
 
 def trained(args: argparse.Namespace) -> None:
     learned, away = actor(args.data, args.keep)
-    print(f"\none person, {PAIRS} pairs, {AWAY} held out; error left inside the matte, % of the untouched plate")
+    print(f"\none person, {PAIRS} pairs, {AWAY} held out; error left inside the matte, % of the untouched plate; then "
+          "slider, mix, true dissolve, way at 0.25 0.5 0.75, % of the change")  # fmt: skip
     for region in args.region:
-        whole = _run(args, region, learned[region], away[region], args.steps, "")
-        goal = min(row.kept for row in whole.rows if row.kept is not None)
-        last = whole.rows[-1]
-        print(f"{region:15s} from nothing: {100 * last.kept:.1f} after {last.step} steps, {last.seconds / 60:.1f} min; "
-              f"best {100 * goal:.1f}", flush=True)  # fmt: skip
         model = os.path.join(args.models, region)
-        if not os.path.isdir(model):
-            continue
-        untrained = loop.error_kept(_coded(_load(model)), away[region])
-        text = [f"untrained {100 * untrained:.1f}"]
-        for share in (4, 2):
-            run = _run(args, region, learned[region], away[region], args.steps // share, model)
-            text.append(f"{100 * run.rows[-1].kept:.1f} after {run.rows[-1].step}")
-        print(f"{'':15s} from the starter: {', '.join(text)} steps", flush=True)
+        if os.path.isdir(model):
+            _told(region, "untrained starter", _load(model), away[region])
+        starts = [one for one in ((1, ""), (4, model), (2, model)) if not one[1] or os.path.isdir(one[1])]
+        for share_of, start in starts[-1:] if args.minutes else starts:
+            run = _run(
+                args, region, learned[region], away[region], 0 if args.minutes else args.steps // share_of, start
+            )
+            net = loop.averaged(run).net
+            _told(region, "from the starter" if start else "from nothing", net, away[region], run)
+            _told(region, "  on what it learned", net, learned[region])
+
+
+def _told(region: str, what: str, net: RegionNet, shown: list[RegionPair], run: loop.Run | None = None) -> None:
+    """One line: what is left at the end of the slider, and how near it comes on the way."""
+    left = 100 * loop.error_kept(_coded(net), [one for one in shown if one.amount == 1.0])
+    length = f"{run.progress.step} steps, {run.progress.seconds / 60:.1f} min" if run is not None else ""
+    print(f"{region:15s} {what:20s} {length:20s} {left:5.1f}   {way_rows(net, shown)}", flush=True)
 
 
 def _run(
@@ -238,11 +253,15 @@ def _run(
     steps: int,
     start: str,
 ) -> loop.Run:
-    schedule = Schedule(steps=steps, minutes=0.0, learning_rate=args.rate, warm_up=30, ema=0.99)
+    minutes = 0.0 if steps else args.minutes
+    schedule = Schedule(steps=steps, minutes=minutes, learning_rate=args.rate, warm_up=30, ema=0.99)
     settings = recipe.RegionsRecipe(name="actor", regions=(region,), schedule=schedule, seed=3)
     weights = init.load(start, SIZE, CODES) if start else (None, "")
-    out = os.path.join(args.keep, f"{region}_{steps}{'_init' if start else ''}")
-    return loop.train(settings, region, learned, out, watched=away, device="cpu", resume=True, weights=weights[0],
+    out = os.path.join(args.keep, f"{region}_{steps or f'{minutes:g}min'}{'_init' if start else ''}")
+    watched = [one for one in away if one.amount == 1.0]
+    learned = [one for one in learned if one.amount == 1.0]
+    learned = [dataclasses.replace(one, code=index) for index, one in enumerate(learned)]
+    return loop.train(settings, region, learned, out, watched=watched, device="cpu", resume=True, weights=weights[0],
                       base_model=weights[1], clock=time.process_time)  # fmt: skip
 
 
@@ -262,26 +281,36 @@ def unpaired_clips(args: argparse.Namespace) -> None:
     folder = os.path.join(args.keep, "unpaired")
     patterns = [_clip(folder, "today", clips["today"], True), _clip(folder, "younger", clips["younger"], False)]
     (today, mattes), (younger, younger_mattes) = patterns
-    settings = os.path.join(folder, "recipe.toml")
-    Path(settings).write_text(UNPAIRED.format(steps=args.steps), encoding="utf-8")
-    command = ["regions", "--recipe", settings, "--before", today, "--mattes", mattes, "--younger", younger]
-    command += ["--younger-mattes", younger_mattes, "--region", "matte", "--name", "clip", "--device", "cpu"]
-    command += ["--threads", str(args.threads), "--out", os.path.join(folder, "out"), "--resume"]
-    began = time.process_time()
-    code = cli.main(command)
-    minutes = (time.process_time() - began) / 60
-    net = _load(os.path.join(folder, "out", "clip_matte", "clip_matte"))
-    left = [100 * loop.error_kept(_coded(net), clips[name]) for name in ("today", "unseen")]
-    print(f"\nunpaired, {region}: exit {code}, {CLIP} frames of each face, {minutes:.1f} CPU minutes; error left "
-          f"{left[0]:.1f} % on the clip, {left[1]:.1f} % on {AWAY} frames never seen; detail between the lines "
-          f"{detail(net, clips['unseen']):.3f}", flush=True)  # fmt: skip
-    if args.look:
-        look(os.path.join(args.look, "unpaired.png"), net, clips["unseen"])
+    model = os.path.join(args.models, region)
+    for what, start in (("alone", ""), *([("starter", model)] if os.path.isdir(model) else [])):
+        settings, out = os.path.join(folder, f"{what}.toml"), os.path.join(folder, what)
+        Path(settings).write_text(UNPAIRED.format(steps=args.steps, init=start), encoding="utf-8")
+        if start:
+            # The two faces are learned alike with and without a starter.
+            swap = os.path.join(out, *RUN, unpaired.CHECKPOINT)
+            os.makedirs(os.path.dirname(swap), exist_ok=True)
+            shutil.copy(os.path.join(folder, "alone", *RUN, unpaired.CHECKPOINT), swap)
+        command = ["regions", "--recipe", settings, "--before", today, "--mattes", mattes, "--younger", younger]
+        command += ["--younger-mattes", younger_mattes, "--region", "matte", "--name", "clip", "--device", "cpu"]
+        command += ["--threads", str(args.threads), "--out", out, "--resume"]
+        began = time.process_time()
+        code = cli.main(command)
+        minutes = (time.process_time() - began) / 60
+        net = _load(os.path.join(out, "clip_matte", "clip_matte"))
+        left = [100 * loop.error_kept(_coded(net), clips[name]) for name in ("today", "unseen")]
+        print(f"\nunpaired, {region}, {what}: exit {code}, {CLIP} frames of each face, {minutes:.1f} CPU minutes; "
+              f"error left {left[0]:.1f} % on the clip, {left[1]:.1f} % on {AWAY} frames never seen; "
+              f"detail between the lines {detail(net, clips['unseen']):.3f}", flush=True)  # fmt: skip
+        if args.look:
+            look(os.path.join(args.look, f"unpaired_{what}.png"), net, clips["unseen"])
 
+
+RUN = ("clip_matte", "run")
 
 UNPAIRED = """kind = "regions"
 name = "clip"
 regions = ["matte"]
+init = "{init}"
 feather = 0.0
 [schedule]
 steps = {steps}
@@ -289,6 +318,7 @@ minutes = 0.0
 [unpaired.schedule]
 steps = {steps}
 minutes = 0.0
+learning_rate = 1e-3
 """
 
 
@@ -305,9 +335,7 @@ def _clip(folder: str, name: str, pairs: Sequence[RegionPair], old: bool) -> tup
 
 
 def _load(model: str) -> RegionNet:
-    net = RegionNet(SIZE, CODES)
-    net.load_state_dict(init.load(model, SIZE, CODES)[0])
-    return net.eval()
+    return init.net(model, SIZE, CODES)
 
 
 def _coded(net: RegionNet) -> loop.Coded:
@@ -338,6 +366,9 @@ def main() -> None:
     arguments.add_argument("--region", action="append", choices=list(rendered.REGIONS))
     arguments.add_argument("--only", default="starters,actor,unpaired")
     arguments.add_argument("--steps", type=int, default=600, help="steps from nothing (default 600)")
+    arguments.add_argument(
+        "--minutes", type=float, default=0.0, help="actor: so many CPU minutes from the starter instead"
+    )
     arguments.add_argument("--rate", type=float, default=4e-3, help=argparse.SUPPRESS)
     arguments.add_argument("--look", default="", metavar="FOLDER", help="write pictures to look at")
     arguments.add_argument("--keep", metavar="FOLDER", default="", help="keep renders and runs here")

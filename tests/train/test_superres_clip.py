@@ -67,6 +67,21 @@ def test_a_network_of_three_frames_adds_to_their_weighted_mean() -> None:
     assert torch.allclose(net.fused()(still), frames[0], atol=1e-6), "frames that repeat the current one change nothing"
 
 
+def test_the_weighing_of_frames_is_learned_in_float32() -> None:
+    """In bfloat16 the gradients of its first convolution were noise, and training ended with one frame alone."""
+    torch.manual_seed(2)
+    net, stack, truth = PlainNet(1, 8, 3, frames=3, branched=False), torch.rand(2, 9, 16, 16), torch.rand(2, 3, 16, 16)
+    gradients = []
+    for rounded in (True, False):
+        net.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16, enabled=rounded):
+            weights = net.weigh(stack)
+        assert weights.dtype == torch.float32
+        (net.weigh.mean(stack, weights) - truth).square().mean().backward()
+        gradients.append(torch.cat([one.grad.flatten() for one in net.weigh.parameters()]))
+    assert torch.equal(*gradients)
+
+
 def test_neighbours_come_in_the_order_of_the_card_laid_onto_the_current_frame() -> None:
     assert wear_clips.offsets(1) == (0,) and wear_clips.offsets(5) == (0, -1, 1, -2, 2)
     wide = np.rint(pictures.draw(1, 0, 128).pixels * 255).astype(np.uint8)

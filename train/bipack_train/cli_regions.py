@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING
 from bipack.errors import UsageError
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from bipack_train.regions.material import RegionPair
     from bipack_train.regions.recipe import RegionsRecipe
 
@@ -122,8 +124,10 @@ def _train_one(args: argparse.Namespace, settings: RegionsRecipe, region: str, o
     weights, base = None, ""
     started = os.path.isfile(os.path.join(folder, "run", loop.CHECKPOINT))
     if settings.init and not (args.resume and started):
-        weights, base = init.load(settings.init, settings.size, settings.codes)
+        weights, base = init.load(settings.init.replace("{region}", region), settings.size, settings.codes)
         log.info("%s: starting from %s", region, base.split("@")[0])
+        if settings.way.steps:
+            weights |= {f"way.{name}": value for name, value in _way(args, settings, out).items()}
     log.info("%s: %d pairs, %d watched", region, len(shown), len(watched))
     done = loop.train(
         settings,
@@ -157,17 +161,10 @@ def _pairs(
 ) -> list[RegionPair]:
     """The pairs of a region: the artist's, rendered, or made from a clip of the younger face."""
     from bipack_train import pairs
-    from bipack_train.regions import kept, material, rendered, unpaired
+    from bipack_train.regions import init, material, unpaired, younger
 
     if settings.rendered.people:
-        if not args.data:
-            raise UsageError("Say with --data which folder holds the face mesh and the panoramas.")
-        how, seed, threads = settings.rendered, settings.seed, args.threads or 0
-
-        def render() -> dict[str, list[RegionPair]]:
-            return rendered.material(how, seed, settings.regions, args.data, threads)
-
-        return kept.pairs(os.path.join(out, "pairs"), rendered.digest(how, seed), render, region)
+        return _rendered(args, settings, region, out)
     if not settings.younger:
         matched = pairs.match(settings.before, settings.after, frames=settings.frames or None).pairs
         return material.read(matched, settings.matte, region, settings.feather)
@@ -184,7 +181,40 @@ def _pairs(
         stop=lambda: bool(stop.signal),
         clock=clock,
     )
-    return unpaired.younger(unpaired.averaged(done), today, other, settings.unpaired.side)
+    start = (
+        init.net(settings.init.replace("{region}", region), settings.size, settings.codes) if settings.init else None
+    )
+    return younger.pairs_of(unpaired.averaged(done), today, other, settings.unpaired.side, start)
+
+
+def _way(args: argparse.Namespace, settings: RegionsRecipe, out: str) -> dict[str, Tensor]:
+    """Weights of the way over all regions of the recipe: learned, or read where they were kept for the first region."""
+    from bipack_train import checkpoint, recipe
+    from bipack_train.regions import way
+
+    digest = recipe.digest(settings.way)[:12]
+    path = os.path.join(out, "pairs", f"way.{digest}.safetensors")
+    if not os.path.exists(path):
+        found = {region: _rendered(args, settings, region, out) for region in settings.regions}
+        learned = {
+            region: [one for one in pairs if one.code < settings.rendered.people] for region, pairs in found.items()
+        }
+        checkpoint.save_weights(path, way.learn(learned, settings.way, settings.seed).state_dict())
+    return checkpoint.load_weights(path)
+
+
+def _rendered(args: argparse.Namespace, settings: RegionsRecipe, region: str, out: str) -> list[RegionPair]:
+    """The rendered pairs of one region, read where they were kept."""
+    from bipack_train.regions import kept, rendered
+
+    if not args.data:
+        raise UsageError("Say with --data which folder holds the face mesh and the panoramas.")
+    how, seed, threads = settings.rendered, settings.seed, args.threads or 0
+
+    def render() -> dict[str, list[RegionPair]]:
+        return rendered.material(how, seed, settings.regions, args.data, threads)
+
+    return kept.pairs(os.path.join(out, "pairs"), rendered.digest(how, seed), render, region)
 
 
 def _cpu_clock() -> float:

@@ -13,9 +13,10 @@ import wrinkled
 from bipack import card as cards
 from bipack.errors import MissingInput, UsageError
 from bipack_train import cli
+from bipack_train.models.region import RegionNet
 from bipack_train.models.swap import Swap, warped
 from bipack_train.paintfix import Adversary, Schedule
-from bipack_train.regions import unpaired
+from bipack_train.regions import unpaired, younger
 from bipack_train.regions.recipe import Unpaired
 
 SIDE = 32
@@ -45,7 +46,7 @@ def lines_left(net: Swap, today: unpaired.Face, then: unpaired.Face) -> float:
         return (pixels - cv2.GaussianBlur(pixels, (0, 0), 6))[inside]
 
     left = []
-    for one, plate in zip(unpaired.younger(net, today, then, 64), today.pixels, strict=True):
+    for one, plate in zip(younger.pairs_of(net, today, then, 64), today.pixels, strict=True):
         old, young, _ = wrinkled.crop(one.pair.frame)
         inside = one.pair.matte > 250
         after, old, young = (detail(part, inside) for part in (one.pair.after.astype(np.float32), old, young))
@@ -64,6 +65,48 @@ def test_the_younger_face_is_painted_over_todays_performance(tmp_path: Path) -> 
     assert learned < 0.97 * untrained
 
 
+def test_decoders_that_tell_nothing_apart_leave_the_plate_or_what_a_starter_makes_of_it() -> None:
+    today, then = face(range(1, 3), 0.0), face(range(101, 103), 1.0)
+    # Both decoders begin alike.
+    net = Swap(16, 8).eval()
+    for one, plate in zip(younger.pairs_of(net, today, then, SIDE), today.pixels, strict=True):
+        assert np.array_equal(one.pair.after, plate)
+    start = RegionNet("tiny", 4).eval()
+    started = younger.pairs_of(net, today, then, SIDE, start)
+    for one, plate, matte in zip(started, today.pixels, today.mattes, strict=True):
+        before, mask = torch.from_numpy(plate.astype(np.float32)), torch.from_numpy(matte)[None, None]
+        with torch.no_grad():
+            made = start.result(before.permute(2, 0, 1)[None], mask, torch.ones(1), torch.zeros(1, 3))
+        assert not np.array_equal(one.pair.after, plate)
+        assert np.allclose(one.pair.after, made[0].permute(1, 2, 0).numpy(), atol=2e-3)
+
+
+def test_decoders_are_trusted_only_if_today_has_more_lines_on_both_faces() -> None:
+    today, then = face(range(1, 4), 0.0), face(range(101, 104), 1.0)
+    first = unpaired.squares(today, SIDE)
+    second = unpaired.squares(then, SIDE, like=first)
+
+    def smoothed(region: torch.Tensor, strength: float) -> torch.Tensor:
+        return region + strength * (torch.nn.functional.avg_pool2d(region, 5, 1, 2) - region)
+
+    class Learned(Swap):
+        """Today's decoder paints lines, whoever is seen, the other none."""
+
+        def forward(self, region: torch.Tensor, face: int) -> torch.Tensor:
+            lines = 0.1 * torch.sin(torch.arange(SIDE) * 2.0)[:, None]
+            return smoothed(region, 1.0) + (1 - face) * lines
+
+    class ByHeart(Swap):
+        """Each decoder paints sharply only what it was shown."""
+
+        def forward(self, region: torch.Tensor, face: int) -> torch.Tensor:
+            own = face == (0 if any(torch.equal(region[0], one) for one in first.pixels) else 1)
+            return smoothed(region, 0.0 if own else 0.8)
+
+    assert younger.trust(Learned(16, 8), first, second) > 0.7
+    assert younger.trust(ByHeart(16, 8), first, second) == 0.0
+
+
 def test_light_is_not_taken_for_age() -> None:
     today, then = face(range(1, 5), 0.0), face(range(1, 5), 0.0, brighter=1.4)
     first = unpaired.squares(today, SIDE)
@@ -77,7 +120,7 @@ def test_squares_lie_where_they_were_cut_and_may_leave_the_frame() -> None:
     matte[0:20, 60:80] = 1
     plane[0:20, 60:80] = 1
     place = unpaired.square(matte)
-    back = unpaired._put(unpaired.cut(plane, place, 64), place, matte.shape)
+    back = younger._put(unpaired.cut(plane, place, 64), place, matte.shape)
     assert np.abs(back[2:18, 62:78] - 1).max() < 1e-3
     assert np.abs(back[30:]).max() == 0
 
@@ -128,7 +171,12 @@ minutes = 0.0
     clips = ["--younger", after, "--younger-mattes", mattes]
     recipe = ["--recipe", str(tmp_path / "actor.toml")]
     assert cli.main(["regions", *recipe, *options, *clips]) == 0
-    assert cards.load(str(tmp_path / "out" / "actor_cheek_l" / "actor_cheek_l")).kind == "region"
+    model = str(tmp_path / "out" / "actor_cheek_l" / "actor_cheek_l")
+    assert cards.load(model).kind == "region"
+    options[options.index("--out") + 1] = str(tmp_path / "again")
+    assert cli.main(["regions", *recipe, *options, *clips, "--init", model]) == 0
+    again = cards.load(str(tmp_path / "again" / "actor_cheek_l" / "actor_cheek_l"))
+    assert again.training is not None and again.training.base_model.startswith("actor_cheek_l@")
     assert cli.main(["regions", *recipe, *options, *clips, "--after", after]) == UsageError("").exit_code
 
 

@@ -7,6 +7,9 @@ The change is multiplied by amount and matte: at amount 0, and outside the matte
 Beside the change the net says where there is one: lines and spots may be a twentieth of a region, and the skin between
 them stays as it is.
 
+A net may carry a `way` (models.way), learned once from people at many ages, which says when each part of a change
+comes. Then the net itself only learns the whole change, and the amount goes to the way alone.
+
 The free part of a code lies in the unit ball, and the projection is part of the graph, so that no slider leaves what
 was learned. (P. Bojanowski et al., Optimizing the Latent Space of Generative Networks, 2017, for codes that are learned
 without an encoder; E. Perez et al., FiLM, 2018, for features that are scaled and shifted by them.)
@@ -23,6 +26,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from bipack_train.models.paintfix import MIDDLE, SIZES, Block, Size
+from bipack_train.models.way import Way, share
 
 SLOPE = 0.1
 
@@ -45,14 +49,17 @@ WIDE_OPEN = 8.0
 class RegionNet(nn.Module):
     """Crop (N, 3, H, W) encoded, matte (N, 1, H, W) and code (N, codes) to the change (N, 3, H, W), encoded.
 
-    `parts` gives it ungated, for training. `size` names the shape (`sizes`). Height and width must be multiples of
-    `multiple`.
+    `parts` gives it ungated, for training; `result` is the finished crop. `size` names the shape (`sizes`). Height and
+    width must be multiples of `multiple`.
     """
 
     ENDS = ("stem.", "change.")
     """Starts of the names of the first and last layers' parameters."""
 
-    def __init__(self, size: str = "light", codes: int = 4) -> None:
+    way: Way | None
+    """When each part of the change comes; it is not learned with the net. None = the net was taught by the amount."""
+
+    def __init__(self, size: str = "light", codes: int = 4, way: bool = False) -> None:
         super().__init__()
         shape = sizes()[size]
         self.size, self.codes = size, codes
@@ -72,11 +79,29 @@ class RegionNet(nn.Module):
         self.change = nn.Conv2d(widths[0], 16, 3, padding=1)
         self.change.weight.data *= 0.1
         nn.init.zeros_(cast(Tensor, self.change.bias))
+        self.way = Way().requires_grad_(False) if way else None
 
     @property
     def multiple(self) -> int:
         """Height and width of the input must be a multiple of this."""
-        return int(2 ** len(self.encoder))
+        return max(int(2 ** len(self.encoder)), Way.multiple if self.way is not None else 1)
+
+    def code(self, amount: Tensor, free: Tensor) -> Tensor:
+        """The code (N, codes) for amount (N,) and a free part (N, codes - 1) that lies in the ball."""
+        first = amount if self.way is None else torch.ones_like(amount)
+        return torch.cat([first[:, None], free], dim=1)
+
+    def share(self, plate: Tensor, matte: Tensor, change: Tensor, amount: Tensor) -> Tensor:
+        """How much of `change` there is at amount (N,): (N, 1, 1, 1), or (N, 1, H, W) where the net has a way."""
+        if self.way is None:
+            return amount.view(-1, 1, 1, 1)
+        begin, end = self.way(plate, matte, matte * change)
+        return share(begin, end, amount)
+
+    def result(self, plate: Tensor, matte: Tensor, amount: Tensor, free: Tensor) -> Tensor:
+        """The finished crop (N, 3, H, W) at amount (N,) with a free code (N, codes - 1)."""
+        change = self(plate, matte, self.code(amount, free))
+        return applied(plate, change, matte, self.share(plate, matte, change, amount))
 
     def forward(self, plate: Tensor, matte: Tensor, code: Tensor) -> Tensor:
         """The change at full amount, not yet held to the matte."""
@@ -125,8 +150,11 @@ def gated(weights: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def applied(plate: Tensor, change: Tensor, matte: Tensor, amount: Tensor) -> Tensor:
-    """The plate with `change` laid in by matte (N, 1, H, W) times amount (N,); where that is 0 the plate itself."""
-    weight = matte * amount.view(-1, 1, 1, 1)
+    """The plate with `change` laid in by matte (N, 1, H, W) times amount; where that is 0 the plate itself.
+
+    The amount is (N,), or a share (N, 1, H or 1, W or 1) of its own for every pixel.
+    """
+    weight = matte * (amount.view(-1, 1, 1, 1) if amount.ndim == 1 else amount)
     return torch.where(weight > 0, plate + weight * change, plate)
 
 
@@ -163,11 +191,11 @@ class Region(nn.Module):
         The first number of z is the amount: 0 gives the plate, 1 the target, more than 1 overdoes it.
         """
         amount = z[:, 0]
-        code = torch.cat([z[:, :1], in_ball(z[:, 1:] @ self.axes)], dim=1)
-        change, sure = self.net.parts(plate, mask, code)
+        change, sure = self.net.parts(plate, mask, self.net.code(amount, in_ball(z[:, 1:] @ self.axes)))
+        share = self.net.share(plate, mask, change * gate(sure), amount)
         if self.grain is not None and noise is not None and noise_amount is not None:
             change = change + noise_amount * self.grain(noise, plate + change)
-        return applied(plate, change * gate(sure), mask, amount)
+        return applied(plate, change * gate(sure), mask, share)
 
     def half_twin(self) -> nn.Module:
         """The same with the U-Net in fp16; plate and sum stay float32, so that the plate passes bit for bit."""

@@ -11,13 +11,13 @@ from bipack import catalog
 from bipack.errors import ModelRefused
 from bipack_train import checkpoint, init_weights
 from bipack_train.models.region import RegionNet, gated
-from bipack_train.regions.loop import CHECKPOINT
+from bipack_train.regions.loop import CHECKPOINT, has_way
 
 _PREFIX = "net."
 
 
 def load(source: str, size: str, codes: int) -> tuple[dict[str, Tensor], str]:
-    """(weights of the net, what they are) for a checkpoint, the folder of a run, a model folder, file or name.
+    """(weights of net and way, if it has one, what they are) for a checkpoint, a run, a model folder, file or name.
 
     Raises MissingInput, CorruptInput, and ModelRefused for pickles and for models of another network.
     """
@@ -32,7 +32,7 @@ def load(source: str, size: str, codes: int) -> tuple[dict[str, Tensor], str]:
         label = f"{located.name}@{located.card.sha256}" if located.card is not None else located.name
         weights = init_weights._of_onnx(located.path)
     weights = gated({name: torch.as_tensor(value) for name, value in weights.items()})
-    wanted = RegionNet(size, codes).state_dict()
+    wanted = RegionNet(size, codes, has_way(weights)).state_dict()
     # An exporter turns the weight of a Linear layer round; only these are two-dimensional.
     weights = {
         name: value.T.contiguous() if name in wanted and _turned(value, wanted[name]) else value
@@ -44,6 +44,14 @@ def load(source: str, size: str, codes: int) -> tuple[dict[str, Tensor], str]:
             "Choose its own size and codes, or leave --init out."
         )
     return weights, label
+
+
+def net(source: str, size: str, codes: int) -> RegionNet:
+    """The net of `source`, ready to be asked. Raises as `load`."""
+    weights, _ = load(source, size, codes)
+    found = RegionNet(size, codes, has_way(weights))
+    found.load_state_dict(weights)
+    return found.eval()
 
 
 def _turned(value: Tensor, wanted: Tensor) -> bool:

@@ -8,7 +8,7 @@ import logging
 import math
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 
 import numpy as np
@@ -39,6 +39,10 @@ PYRAMID = 4
 CHANGED = 0.01
 """Difference of a pair, encoded, from which on a pixel counts as wholly changed."""
 
+LATE = (0.2, 0.4)
+"""Part of a run over which the error of the gated picture gains its weight: from the start, a net would learn from it
+to change nothing."""
+
 SAY_EVERY = 100
 
 
@@ -57,9 +61,9 @@ class Row:
 class Coded(nn.Module):
     """A region net together with the free codes of its pairs: what is optimised, averaged and kept."""
 
-    def __init__(self, size: str, codes: int, pairs: int) -> None:
+    def __init__(self, size: str, codes: int, pairs: int, way: bool = False) -> None:
         super().__init__()
-        self.net = RegionNet(size, codes)
+        self.net = RegionNet(size, codes, way)
         # Small and different: equal codes would all be pulled the same way.
         self.free = nn.Parameter(0.05 * torch.randn(pairs, codes - 1))
 
@@ -68,7 +72,7 @@ class Coded(nn.Module):
         free = in_ball(self.free[code])
         # Half of the crops are seen without their own code: 0 must be a good one, for it is what a new shot gets.
         free = free * (torch.rand(len(code), 1, device=free.device) < 0.5 if self.training else 1.0)
-        return *self.net.parts(plate, matte, torch.cat([amount[:, None], free], dim=1)), free
+        return *self.net.parts(plate, matte, self.net.code(amount, free)), free
 
 
 @dataclass
@@ -88,11 +92,13 @@ class Run:
     rows: list[Row] = field(default_factory=list)
 
 
-def build(settings: RegionsRecipe, region: str, pairs: Sequence[RegionPair], device: torch.device) -> Run:
+def build(
+    settings: RegionsRecipe, region: str, pairs: Sequence[RegionPair], device: torch.device, way: bool = False
+) -> Run:
     """A run at step 0; the seed decides the first weights and every crop."""
     torch.manual_seed(settings.seed)
     codes = 1 + max(one.code for one in pairs)
-    model = Coded(settings.size, settings.codes, codes).to(device).to(memory_format=torch.channels_last)
+    model = Coded(settings.size, settings.codes, codes, way).to(device).to(memory_format=torch.channels_last)
     schedule = settings.schedule
     optimizer = muon.of_net(model.net, RegionNet.ENDS, schedule.learning_rate, schedule.weight_decay)
     optimizer.add_param_group({"params": [model.free], "inner": False, "weight_decay": 0.0})
@@ -127,15 +133,21 @@ def train(
     path = os.path.join(out, CHECKPOINT)
     if os.path.exists(path) and not resume:
         raise UsageError(f"{out} holds a run already. Go on with it by --resume, or give another --out.")
-    run = build(settings, region, pairs, pick_device(device))
-    if resume and os.path.exists(path):
+    going_on = resume and os.path.exists(path)
+    way = has_way(checkpoint.load_weights(path) if going_on else weights or ())
+    # The way knows what lies between; the net learns the whole change.
+    pairs = [one for one in pairs if one.amount == 1.0] if way else pairs
+    run = build(settings, region, pairs, pick_device(device), way)
+    if going_on:
         restore(run, path)
         log.info("%s: going on from step %d", region, run.progress.step)
     elif weights is not None:
         start_from(run, weights, base_model)
-    pool = RegionPool(pairs, settings.sampling, settings.between, settings.seed)
+    between = 0.0 if way else settings.between
+    pool = RegionPool(pairs, settings.sampling, between, settings.seed)
     schedule, begun, earlier, saved = settings.schedule, clock(), run.progress.seconds, time.monotonic()
-    while not run.progress.over(schedule):
+    # A schedule of no length leaves the net as it started: only a way is laid in.
+    while (schedule.steps or schedule.minutes) and not run.progress.over(schedule):
         row = take_step(run, pool.batch(run.progress.step))
         run.progress.seconds = earlier + clock() - begun
         over, stopping = run.progress.over(schedule), stop()
@@ -168,6 +180,10 @@ def take_step(run: Run, batch: RegionBatch) -> Row:
     weight = matte * (changed + settings.loss.outside)
     loss = loss_of(settings.loss, applied(before, change, matte, amount), after, weight)
     loss = loss + settings.loss.gate * gate_loss(sure, changed, matte)
+    late = min(1.0, max(0.0, (progress.done(schedule) - LATE[0]) / (LATE[1] - LATE[0])))
+    if late > 0 and settings.loss.seen > 0:
+        seen = applied(before, change * gate(sure), matte, amount)
+        loss = loss + late * settings.loss.seen * loss_of(settings.loss, seen, after, matte)
     loss = loss + settings.loss.code * free.square().sum(dim=1).mean()
     if run.adversary is not None and progress.done(schedule) >= progress.finish_to - settings.adversary.share:
         result = applied(before, change * gate(sure), matte, amount)
@@ -217,7 +233,8 @@ def loss_of(weights: RegionLoss, result: Tensor, after: Tensor, matte: Tensor) -
 
 def averaged(run: Run) -> Coded:
     """The network and codes with the moving average of their weights, on the run's device."""
-    model = Coded(run.settings.size, run.settings.codes, len(run.model.free)).to(run.device)
+    model = Coded(run.settings.size, run.settings.codes, len(run.model.free), run.model.net.way is not None)
+    model = model.to(run.device)
     run.ema.copy_to(model)
     return model.to(memory_format=torch.channels_last).eval()
 
@@ -229,8 +246,7 @@ def error_kept(model: Coded, watched: Sequence[RegionPair]) -> float:
     for one in watched:
         plate, after, matte = crop_of(one, model.net.multiple)
         free = torch.zeros(1, model.net.codes - 1)
-        amount = torch.tensor([one.amount])
-        result = applied(plate, model.net(plate, matte, torch.cat([amount[:, None], free], 1)), matte, amount)
+        result = model.net.result(plate, matte, torch.tensor([one.amount]), free)
         left += float(((result - after).abs() * matte).sum())
         before += float(((plate - after).abs() * matte).sum())
     return left / max(before, 1e-9)
@@ -262,6 +278,11 @@ def _note(run: Run, row: Row, watched: Sequence[RegionPair]) -> None:
 
 
 # State on disk --------------------------------------------------------------------------------------------------------
+
+
+def has_way(weights: Iterable[str]) -> bool:
+    """Whether these are the names of the weights of a net that knows when each part of a change comes."""
+    return any(".way." in f".{name}" for name in weights)
 
 
 def start_from(run: Run, weights: dict[str, Tensor], base_model: str) -> None:

@@ -103,7 +103,7 @@ def draft_card(
         outputs=(Port("result", 3, range=covered),),
         gizmo="BipackModel",
         geometry=Geometry(tile=512),
-        knobs=(age_knob(pairs), *sliders, *((NOISE,) if grainy else ())),
+        knobs=(age_knob(pairs, run.model.net.way is not None), *sliders, *((NOISE,) if grainy else ())),
         training=training,
         limits=settings.limits
         or ("Made for one face, from the frames it was trained on; on another it may go wrong.",),
@@ -112,9 +112,9 @@ def draft_card(
     )
 
 
-def age_knob(pairs: Sequence[RegionPair]) -> Knob:
-    """The slider, told as the pairs taught it."""
-    told = AS_FACES_AGE if any(0 < one.amount < 1 for one in pairs) else BANDS_IN_TURN
+def age_knob(pairs: Sequence[RegionPair], way: bool = False) -> Knob:
+    """The slider, told as the pairs taught it, or the way that the net carries."""
+    told = AS_FACES_AGE if way or any(0 < one.amount < 1 for one in pairs) else BANDS_IN_TURN
     return Knob("age", "float", 1.0, "Age", 0.0, 1.0, tooltip=told, input="z")
 
 

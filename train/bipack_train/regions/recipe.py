@@ -39,6 +39,9 @@ class RegionLoss:
     gate: float = 0.3
     """Weight of the cross-entropy that teaches the gate where pairs change."""
 
+    seen: float = 1.0
+    """Weight of the error of what is seen in the end, change times gate, over all of the matte alike; late in a run."""
+
     code: float = 0.01
     """Weight of the free codes' squared length: they say only what the picture does not."""
 
@@ -87,6 +90,18 @@ class RenderedFaces:
 
 
 @dataclass(frozen=True)
+class WayRecipe:
+    """How it is learned when each part of a change comes, from rendered people at ages in between (models.way)."""
+
+    steps: int = 0
+    """0 = not at all: nets learn the amount themselves, or keep the way that their start has."""
+
+    side: int = 64
+    batch: int = 8
+    learning_rate: float = 3e-3
+
+
+@dataclass(frozen=True)
 class RegionsRecipe:
     """A whole region recipe. Where the pairs lie is said on the command line, or here below the data folder."""
 
@@ -105,10 +120,13 @@ class RegionsRecipe:
     """Numbers of the code: the amount, and what else tells the pairs apart."""
 
     init: str = ""
-    """Region model to start from: a catalogue name, a model folder, or a checkpoint; empty = from scratch."""
+    """Region model to start from: a catalogue name, a model folder, or a checkpoint; empty = from scratch. `{region}`
+    in it stands for the region that is trained."""
 
     between: float = 0.3
-    """Share of crops that teach amounts between 0 and 1, where the pairs themselves have none."""
+    """Share of crops that teach amounts between 0 and 1, where the pairs themselves have none and the start no way."""
+
+    way: WayRecipe = field(default_factory=WayRecipe)
 
     feather: float = 0.02
     """Softness of the matte's edge, as a part of the crop's width."""
@@ -159,7 +177,10 @@ def check(settings: RegionsRecipe, path: str = "the region recipe") -> RegionsRe
     side = settings.unpaired.side
     require(side % 16 == 0 and side >= 32, f"unpaired.side is {side}; a multiple of 16 from 32 on is needed")
     require(0 <= settings.between < 1, f"between is {settings.between}; it is a share below 1")
-    require(settings.schedule.steps > 0 or settings.schedule.minutes > 0, "schedule needs steps or minutes")
+    laid_in = settings.rendered.people > 0 and bool(settings.init)
+    require(settings.way.steps == 0 or laid_in, "way.steps needs rendered.people, and init: a way is laid into a net")
+    length = settings.schedule.steps > 0 or settings.schedule.minutes > 0
+    require(length or settings.way.steps > 0, "schedule needs steps or minutes")
     return settings
 
 

@@ -2,10 +2,11 @@
 
 1. `learn`: one encoder, a decoder for each face (models.swap), on squares around the region, all errors weighted by its
    matte. Each face is brought to the mean and spread of today's one first, so that light is not taken for age.
-2. `younger`: today's frames through the other decoder give the younger region under today's performance. Only the
-   middle bands are taken from there. The finest are the plate's own, scaled to the younger face's energy, because a
+2. `younger.pairs_of`: today's frames through the other decoder give the younger region under today's performance. Only
+   the middle bands are taken from there. The finest are the plate's own, scaled to the younger face's energy, because a
    decoder knows no pores; color and light are the plate's own too, because no two clips have the same light and a
-   decoder takes it for age.
+   decoder takes it for age. And only what takes detail of the plate off counts, as far as the decoders can be trusted
+   (`younger.trust`). A starter fills in for the rest.
 3. These pictures and today's are pairs, from which `regions.loop` distils the model that is published: a small change
    of the plate at full resolution, turned by the age slider.
 """
@@ -33,20 +34,12 @@ from bipack_train.devices import fast_type, pick_device
 from bipack_train.ema import Ema
 from bipack_train.models.swap import FACES, Swap, warped
 from bipack_train.paintfix import Progress
-from bipack_train.pairs import Pair, PairFiles
 from bipack_train.regions import material
-from bipack_train.regions.material import RegionPair
 from bipack_train.regions.recipe import Unpaired
 
 log = logging.getLogger(__name__)
 
 CHECKPOINT = "swap" + checkpoint.SUFFIX
-FINE_SIGMA = 1.5
-"""Detail finer than this (pixels of the crop) stays the plate's own, scaled."""
-
-BROAD = 0.06
-"""What is broader than this part of the square is color and light, and stays the plate's own."""
-
 MARGIN = 0.15
 """Room around the region's bounding square, as a part of it."""
 
@@ -107,11 +100,13 @@ def cut(plane: Pixels, place: tuple[int, int, int], side: int) -> Pixels:
     pads = max(0, -top), max(0, top + size - height), max(0, -left), max(0, left + size - width)
     wide = cv2.copyMakeBorder(plane, *pads, cv2.BORDER_REFLECT) if any(pads) else plane
     piece = wide[top + pads[0] : top + pads[0] + size, left + pads[2] : left + pads[2] + size]
-    return np.asarray(cv2.resize(piece, (side, side), interpolation=_kernel(size, side)), np.float32)
+    return resized(piece, side)
 
 
-def _kernel(source: int, result: int) -> int:
-    return cv2.INTER_AREA if result < source else cv2.INTER_CUBIC
+def resized(square: Pixels, side: int) -> Pixels:
+    """A square (size, size) or (size, size, channels) at `side` pixels; centred, area-averaged."""
+    kernel = cv2.INTER_AREA if side < len(square) else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(square, (side, side), interpolation=kernel), np.float32)
 
 
 @dataclass(frozen=True)
@@ -262,66 +257,6 @@ def averaged(run: Run) -> Swap:
     net = Swap(run.settings.width, run.settings.grid)
     run.ema.copy_to(net)
     return net.eval()
-
-
-# Younger frames -----------------------------------------------------------------------------------------------------
-
-
-@torch.no_grad()
-def younger(net: Swap, today: Face, younger_face: Face, side: int) -> list[RegionPair]:
-    """Today's frames and what they become, as pairs for `regions.loop`; outside the matte both are the same."""
-    first = squares(today, side)
-    energy = _fine_energy(younger_face) / max(_fine_energy(today), 1e-12)
-    kept = float(np.sqrt(min(1.0, energy)))
-    log.info("fine detail of the plate is kept at %.0f %%", 100 * kept)
-    found = []
-    for index, (pixels, matte) in enumerate(_both(today)):
-        painted = net(first.pixels[index : index + 1], 1) - net(first.pixels[index : index + 1], 0)
-        place = square(matte)
-        change = _put(painted[0].permute(1, 2, 0).numpy(), place, matte.shape)
-        change -= _broad(change, matte, BROAD * place[2])
-        plate = pixels.astype(np.float32)
-        fine = plate - cv2.GaussianBlur(plate, (0, 0), FINE_SIGMA)
-        after = plate + matte[..., None] * (cv2.GaussianBlur(change, (0, 0), FINE_SIGMA) + (kept - 1.0) * fine)
-        files = PairFiles(today.frames[index], "", "")
-        digest = f"unpaired {index}"
-        pair = Pair(
-            files, pixels, after.astype(np.float16), np.rint(matte * 255).astype(np.uint8), 0.0, True, 0, digest
-        )
-        found.append(RegionPair(pair, code=index))
-    return found
-
-
-def _put(piece: Pixels, place: tuple[int, int, int], shape: tuple[int, ...]) -> Pixels:
-    """A change (side, side, 3) laid into an empty frame (height, width, 3) at the square it was cut from."""
-    left, top, size = place
-    wide = np.asarray(cv2.resize(piece, (size, size), interpolation=_kernel(piece.shape[0], size)), np.float32)
-    result = np.zeros((*shape[:2], 3), np.float32)
-    rows = slice(max(0, top), min(shape[0], top + size))
-    columns = slice(max(0, left), min(shape[1], left + size))
-    result[rows, columns] = wide[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
-    return result
-
-
-def _broad(change: Pixels, matte: Pixels, sigma: float) -> Pixels:
-    """What is broader than `sigma` pixels in a change, looked at inside the matte alone."""
-    weight = cv2.GaussianBlur(matte, (0, 0), sigma)[..., None]
-    return np.asarray(cv2.GaussianBlur(change * matte[..., None], (0, 0), sigma) / (weight + 1e-3), np.float32)
-
-
-def _fine_energy(face: Face) -> float:
-    """Energy of the finest detail inside the matte, against the mean brightness squared: that of the middle frame.
-
-    Light that rakes over the skin makes some frames of a clip ten times as rough as others; these do not count.
-    """
-    energies = []
-    for pixels, matte in _both(face):
-        plane = pixels.astype(np.float32)
-        fine = plane - cv2.GaussianBlur(plane, (0, 0), FINE_SIGMA)
-        inside = matte > 0.9
-        if inside.any():
-            energies.append(float(np.square(fine[inside]).mean() / max(float(np.square(plane[inside]).mean()), 1e-6)))
-    return float(np.median(energies)) if energies else 0.0
 
 
 # State on disk ------------------------------------------------------------------------------------------------------

@@ -81,7 +81,7 @@ def run_recipe(path: str, args: argparse.Namespace) -> int:
     first = len(faces) - data.held_out
     side = max(settings.schedule.side, settings.schedule.crop_side)
     grounds = scenes.backgrounds(args.data, data.photos, data.drawn, settings.seed, side, data.exclude)
-    stage = scenes.Stage(faces.part(0, first), grounds, settings.schedule.side, close=close)
+    stage = scenes.Stage(faces.part(0, first), grounds, settings.schedule.side, close=close, empty=data.empty)
     watched = scenes.Stage(faces.part(first, len(faces)), grounds[::7], side=settings.schedule.side)
     start = getattr(args, "init", None) or ("face_parser" if plates else "none")
     weights, base = (None, "") if start == "none" else publish.weights_of(start, settings.size)

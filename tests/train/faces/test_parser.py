@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from bipack.catalog import locate
 from bipack.errors import ModelRefused, UsageError
 from bipack.face_regions import REGIONS
 from bipack.worker.session import open_session
-from bipack_train.faces import grown, parser, publish, scenes
+from bipack_train.faces import grown, parser, pool, publish, scenes
 from bipack_train.faces.parser import Data, ParserRecipe, Schedule
 from bipack_train.faces.regions import INDEX
 from bipack_train.models import face_parser
@@ -89,6 +90,39 @@ def test_the_published_graph_is_the_network_and_starts_another_run(stage: scenes
     assert publish.weights_of(str(tmp_path), "medium")[1] == label
 
 
+def test_a_run_with_held_statistics_learns_under_what_is_exported(stage: scenes.Stage) -> None:
+    recipe = settings(4)
+    held = dataclasses.replace(recipe, schedule=dataclasses.replace(recipe.schedule, held_statistics=True))
+    for settled, kept in ((recipe, False), (held, True)):
+        run = parser.start_run(settled, torch.device("cpu"))
+        before = {name: value.clone() for name, value in run.net.state_dict().items()}
+        parser.take_step(run, stage)
+        after = run.net.state_dict()
+        assert all(torch.equal(before[name], after[name]) for name in before if "running" in name) == kept
+        assert not torch.equal(before["head.weight"], after["head.weight"])
+
+
+def test_faces_that_are_no_close_ups_are_seen_in_crops_of_their_own_size(stage: scenes.Stage) -> None:
+    recipe = settings(100)
+    schedule = dataclasses.replace(recipe.schedule, crop_share=1.0, crop_side=128, crop_batch=1, far_side=64)
+    near = dataclasses.replace(stage, close=dataclasses.replace(stage.faces))
+    run = parser.start_run(dataclasses.replace(recipe, schedule=schedule), torch.device("cpu"))
+    seen: list[tuple[bool, tuple[int, ...]]] = []
+
+    class Watched(scenes.Stage):
+        def crops(
+            self, rng: np.random.Generator, count: int, side: int, faces: pool.Faces | None = None
+        ) -> scenes.Scenes:
+            made = super().crops(rng, count, side, faces)
+            seen.append((faces is self.close, made.labels.shape))
+            return made
+
+    watched = Watched(near.faces, near.grounds, near.side, near.widths, near.close)
+    for _ in range(8):
+        parser.take_step(run, watched)
+    assert set(seen) == {(True, (1, 128, 128)), (False, (4, 64, 64))}
+
+
 def test_each_pixel_is_told_its_own_region() -> None:
     labels = torch.zeros(1, 4, 6, dtype=torch.int64)
     labels[0, :, 3:] = INDEX["nose"]
@@ -161,4 +195,4 @@ def test_overlap_is_counted_per_region() -> None:
 def test_the_shipped_recipe_is_read() -> None:
     path = Path(__file__).parents[3] / "train" / "recipes" / "face_parser.toml"
     recipe = parser.load_recipe(str(path))
-    assert recipe.name == "face_parser" and len(recipe.data.exclude) == 3
+    assert recipe.name == "face_parser" and len(recipe.data.exclude) == 7 and recipe.schedule.watched_side == 288

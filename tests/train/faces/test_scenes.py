@@ -42,6 +42,29 @@ def test_a_scene_knows_where_its_faces_points_and_widths_are(stage: scenes.Stage
         assert np.isin(under, [INDEX[name] for name in names]).mean() > 0.6, REGIONS[point]
 
 
+def test_the_recipe_says_how_many_scenes_nobody_is_in(stage: scenes.Stage) -> None:
+    for empty in (0.0, 0.5, 1.0):
+        batch = dataclasses.replace(stage, empty=empty).batch(np.random.default_rng(4), 60)
+        assert np.mean([not labels.any() for labels in batch.labels]) == pytest.approx(empty, abs=0.15)
+
+
+def test_clothes_get_patterns_and_skin_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    faces = tiny_faces.faces()
+    stage = scenes.Stage(faces, [np.random.default_rng(1).integers(0, 255, (96, 120, 3), np.uint8)], 64, (20.0, 50.0))
+    where = scenes.Placing(40.0, 0.0, np.array([32.0, 32.0]))
+    made = []
+    for share in (0.0, 1.0):
+        monkeypatch.setattr(scenes, "_PATTERNED", share)
+        planes = stage._empty(np.random.default_rng(2), 64)
+        planes[0][:] = 0
+        stage._place(np.random.default_rng(3), planes, where, dataclasses.replace(faces, alpha=faces.alpha * 0 + 255))
+        made.append(planes)
+    changed = (made[0][0] != made[1][0]).any(-1)
+    worn = made[0][1] == 0
+    assert np.array_equal(made[0][1], made[1][1]) and not changed[~worn].any()
+    assert changed[worn & (made[0][0].max(-1) > 0)].mean() > 0.9
+
+
 def test_left_stays_left_when_a_face_is_mirrored(stage: scenes.Stage) -> None:
     for labels in stage.batch(np.random.default_rng(4), 30).labels:
         left, right = (np.nonzero(labels == INDEX[name])[1] for name in ("eye_l", "eye_r"))
@@ -66,17 +89,18 @@ def test_a_crop_shows_its_face_as_the_finder_cuts_it(stage: scenes.Stage) -> Non
     widths = 64 * 2 ** np.array([np.nanmedian(plane) for plane in batch.octaves])
     assert np.abs(np.log(widths / (96 / SPAN))).max() < 0.6
     first, again = (stage.crops(np.random.default_rng(7), 3, 96) for _ in range(2))
-    assert all(np.array_equal(getattr(first, n), getattr(again, n)) for n in ("pictures", "labels", "heat"))
+    planes = ("pictures", "labels", "heat")
+    assert all(np.array_equal(getattr(first, n), getattr(again, n), equal_nan=True) for n in planes)
 
 
 def test_what_lies_beyond_a_rendered_picture_is_not_known_in_a_crop() -> None:
     faces = tiny_faces.faces()
     planes = {name: np.roll(getattr(faces, name), 40, axis=1) for name in ("color", "alpha", "labels")}
     lower = dataclasses.replace(faces, points=faces.points + np.float32([0, 40]), **planes)
-    labels = scenes.Stage(lower, GREY, 64, (20.0, 50.0)).crops(np.random.default_rng(8), 12, 96).labels
+    labels = scenes.Stage(lower, GREY, 64, (20.0, 50.0)).crops(np.random.default_rng(8), 40, 96).labels
     unknown = labels == scenes.UNKNOWN
     # A face behind may be cut anywhere; the one in the middle is so below alone.
-    assert unknown[:, 72:].any((1, 2)).mean() > 0.6 and unknown[:, :50].any((1, 2)).mean() < 0.2
+    assert unknown[:, 72:].any((1, 2)).mean() > 0.6 and unknown[:, :50].any((1, 2)).mean() < 0.3
 
 
 def test_a_cover_hides_region_width_and_points() -> None:
@@ -116,6 +140,26 @@ def test_a_bend_moves_picture_and_labels_alike() -> None:
     flat = cv2.morphologyEx(bent, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)) == 0
     inside = cv2.erode(flat.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
     assert (bent != labels).mean() > 0.02 and np.abs(linear[inside][:, 0] - bent[inside]).max() < 1e-3
+
+
+def test_brows_move_with_their_labels_and_the_lower_face_stays() -> None:
+    rows = np.repeat(np.arange(256)[:, None], 256, 1)
+    labels = np.full((256, 256), INDEX["skin"], np.uint8)
+    points = np.array([[158.0, 110], [98, 110], [128, 140], [150, 165], [106, 165]])
+    width = 160.0
+    labels[80:88] = INDEX["brow_l"]  # 0.16 widths above the eyes
+    planes = (np.repeat(rows[..., None], 3, 2).astype(np.float32), labels, np.zeros((256, 256, 5), np.float32),
+              np.zeros((256, 256), np.float32))  # fmt: skip
+    places = []
+    for seed in range(20):
+        linear, moved, _, _ = camera.with_brows_moved(np.random.default_rng(seed), planes, points, width)
+        below = slice(106, None)
+        assert np.array_equal(moved[below], labels[below]) and np.allclose(linear[below], planes[0][below], atol=1e-3)
+        found = np.flatnonzero(moved[:, 128] == INDEX["brow_l"])
+        # What the picture shows there is what was there.
+        assert np.abs(linear[found, 128, 0] - 83.5).max() <= 5
+        places.append(found.mean() - 83.5)
+    assert 4 < np.mean(places) < 10 and np.std(places) > 2 and max(places) <= 0.085 * width + 0.5
 
 
 def test_backgrounds_leave_out_what_the_recipe_excludes(tmp_path: Path) -> None:

@@ -59,6 +59,9 @@ class Data:
     drawn: int = 60
     """Drawn pictures as backgrounds."""
 
+    empty: float = 0.06
+    """Share of the scenes that nobody is in."""
+
     exclude: tuple[str, ...] = ()
     """Panoramas and photographs that are never used, relative to the data folder: photographs with people in them
     would teach that their faces are background."""
@@ -88,8 +91,21 @@ class Schedule:
     """Side of a crop: that of the finder's."""
 
     crop_batch: int = 8
+    far_side: int = 0
+    """Side of the crops of faces that are no close-ups: near the size that these have in the pool, which must not be
+    blown up, as no crop of the finder's is. Their batch has as many pixels. 0: crops of both kinds, of crop_side."""
+
+    held_statistics: bool = False
+    """Normalise by the statistics that the run starts with, as the exported net does, not by those of the batch: for a
+    run that goes on from a trained parser. Crops and scenes differ in theirs, and a batch of crops is small."""
+
     hand_share: float = 0.5
     """Share of a batch that comes from an artist's own frames, where there are any."""
+
+    @property
+    def watched_side(self) -> int:
+        """Side of the crops that are scored."""
+        return self.far_side or self.crop_side
 
 
 @dataclass(frozen=True)
@@ -116,7 +132,7 @@ def load_recipe(path: str) -> ParserRecipe:
     settings = recipe.load(path, ParserRecipe, KIND)
     if settings.size not in WIDTHS:
         raise UsageError(f"Recipe {path}: size is {settings.size!r}; allowed: {', '.join(WIDTHS)}.")
-    for name in ("side", "crop_side"):
+    for name in ("side", "crop_side", "far_side"):
         if getattr(settings.schedule, name) % 32:
             raise UsageError(f"Recipe {path}: schedule.{name} must be a multiple of 32.")
     return settings
@@ -236,14 +252,20 @@ def take_step(run: Run, stage: Stage, hand: HandFrames | None = None) -> dict[st
     schedule = run.settings.schedule
     crops = run.rng.random() < schedule.crop_share
     count, side = (schedule.crop_batch, schedule.crop_side) if crops else (schedule.batch, schedule.side)
+    faces = None
+    if crops and schedule.far_side:
+        near = stage.close is not None and run.rng.random() < 0.5
+        faces = stage.close if near else stage.faces
+        if not near:
+            count, side = round(count * (side / schedule.far_side) ** 2), schedule.far_side
     mine = round(count * schedule.hand_share) if hand is not None else 0
-    scenes = stage.crops(run.rng, count - mine, side) if crops else stage.batch(run.rng, count - mine)
+    scenes = stage.crops(run.rng, count - mine, side, faces) if crops else stage.batch(run.rng, count - mine)
     if hand is not None and mine:
         scenes = joined(scenes, hand.batch(run.rng, mine, side))
     rate = schedule.learning_rate * min(1.0, (run.step + 1) / schedule.warm_up)
     for group in run.optimizer.param_groups:
         group["lr"] = rate * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * run.done)))
-    run.net.train()
+    run.net.train(not schedule.held_statistics)
     with torch.autocast(run.device.type, torch.bfloat16, enabled=run.done < schedule.precise_from):
         regions, rest = run.net(_tensor(scenes.pictures, run.device))
     parts = losses(regions.float(), rest.float(), scenes, run.device)
@@ -317,7 +339,7 @@ def _row(run: Run, parts: list[dict[str, float]], watched: Stage, last: bool) ->
     score = ""
     if last or run.step % run.settings.validate_every == 0:
         settings = run.settings
-        found = validate(averaged(run), watched, settings.seed, run.device, settings.schedule.crop_side)
+        found = validate(averaged(run), watched, settings.seed, run.device, settings.schedule.watched_side)
         score = f"{np.mean(list(found.values())):.4f}"
     text = "  ".join(f"{name} {value:.4f}" for name, value in means.items())
     log.info("step %d (%.0f %%)  %s%s", run.step, 100 * run.done, text, f"  mean IoU {score}" if score else "")

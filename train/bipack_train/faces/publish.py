@@ -68,7 +68,7 @@ def publish(
 
 def _scores(net: FaceParserNet, watched: Stage, settings: ParserRecipe) -> dict[str, float]:
     """IoU of each region on crops of faces that training never saw."""
-    return parser.validate(net, watched, settings.seed, torch.device("cpu"), settings.schedule.crop_side, 96)
+    return parser.validate(net, watched, settings.seed, torch.device("cpu"), settings.schedule.watched_side, 96)
 
 
 def _export(net: FaceParserNet, settings: ParserRecipe, path: str) -> None:

@@ -38,6 +38,9 @@ _SWAPPED = (1, 0, 2, 4, 3)
 _HEAT = 0.06
 """Deviation of a point's heat-map, in widths of the face."""
 
+_PATTERNED = 0.4
+"""Share of the faces whose clothes, hats and glasses get the pattern of a background."""
+
 
 @dataclass(frozen=True, eq=False)
 class Scenes:
@@ -116,24 +119,29 @@ class Stage:
     close: Faces | None = None
     """Close-ups, which half of all crops are made from where there are any."""
 
+    empty: float = 0.06
+    """Share of the scenes that nobody is in."""
+
     def batch(self, rng: np.random.Generator, count: int) -> Scenes:
         """`count` scenes."""
         made = [self.scene(rng) for _ in range(count)]
         return Scenes(*(np.stack(planes) for planes in zip(*made, strict=True)))
 
-    def crops(self, rng: np.random.Generator, count: int, side: int) -> Scenes:
-        """`count` crops of `side`, as the finder cuts them."""
-        made = [self.crop(rng, side) for _ in range(count)]
+    def crops(self, rng: np.random.Generator, count: int, side: int, faces: Faces | None = None) -> Scenes:
+        """`count` crops of `side`, as the finder cuts them, of `faces` (default: of all that there are)."""
+        made = [self.crop(rng, side, faces) for _ in range(count)]
         return Scenes(*(np.stack(planes) for planes in zip(*made, strict=True)))
 
     def scene(self, rng: np.random.Generator) -> Planes:
         """One scene: picture, labels, heat-maps, octaves; see Scenes."""
         planes = self._empty(rng, self.side)
-        for _ in range(int(rng.choice([0, 1, 2, 3], p=[0.06, 0.66, 0.2, 0.08]))):
+        crowd = np.array([0.0, 0.7, 0.215, 0.085]) * (1 - self.empty)
+        crowd[0] = self.empty
+        for _ in range(int(rng.choice(4, p=crowd))):
             self._place(rng, planes, self._anywhere(rng), self.faces)
         return camera.seen(rng, planes)
 
-    def crop(self, rng: np.random.Generator, side: int) -> Planes:
+    def crop(self, rng: np.random.Generator, side: int, faces: Faces | None = None) -> Planes:
         """One crop of `side`: a face in its middle, seldom another one behind it."""
         planes = self._empty(rng, side)
         if rng.random() < 0.12:
@@ -141,8 +149,12 @@ class Stage:
             self._place(rng, planes, behind, self.faces)
         middle = side * (np.array([0.5, 0.5 + HEADROOM]) + rng.normal(0, 0.025, 2))
         width = side / SPAN * float(np.exp(rng.normal(0, 0.15)))
-        faces = self.close if self.close is not None and rng.random() < 0.5 else self.faces
-        self._place(rng, planes, Placing(width, np.radians(rng.normal(0, 5)), middle, held=True), faces)
+        if faces is None:
+            faces = self.close if self.close is not None and rng.random() < 0.5 else self.faces
+        where = Placing(width, np.radians(rng.normal(0, 5)), middle, held=True)
+        points = self._place(rng, planes, where, faces)
+        if rng.random() < 0.8:
+            planes = camera.with_brows_moved(rng, planes, points, width)
         if rng.random() < 0.2:
             camera.hide(rng, planes, self._ground(rng, side), width)
         if rng.random() < 0.12:
@@ -181,8 +193,8 @@ class Stage:
             linear = cv2.GaussianBlur(linear, (0, 0), float(rng.uniform(0.5, 6)))
         return np.asarray(linear * np.float32(2.0 ** rng.normal(0, 0.5)), np.float32)
 
-    def _place(self, rng: np.random.Generator, planes: Planes, where: Placing, faces: Faces) -> None:
-        """Put one of `faces` into `planes`, in place."""
+    def _place(self, rng: np.random.Generator, planes: Planes, where: Placing, faces: Faces) -> NDArray[np.float64]:
+        """Put one of `faces` into `planes`, in place; its points there, (5, 2)."""
         linear, labels, heat, octaves = planes
         side, width = len(labels), where.width
         index, flip = int(rng.integers(len(faces))), bool(rng.random() < 0.5)
@@ -208,12 +220,18 @@ class Stage:
         seen = moved(faces.color[index]).astype(np.float32) * np.float32(pool.TOP / 255)
         alpha = moved(faces.alpha[index]).astype(np.float32)[..., None] / 255
         gain = np.float32(2.0 ** rng.normal(0, 0.35)) * np.exp(rng.normal(0, 0.07, 3)).astype(np.float32)
-        linear *= 1 - alpha
-        linear += color.decode(seen) * gain
         turned = np.array(MIRRORED, np.uint8)[faces.labels[index]] if flip else faces.labels[index]
         mine = cv2.warpAffine(
             turned, whole, (side, side), flags=cv2.INTER_NEAREST, borderValue=UNKNOWN if where.held else 0
         )
+        light = color.decode(seen) * gain
+        if rng.random() < _PATTERNED:
+            # Rendered clothes are of one color; real ones are not.
+            cloth = self._ground(rng, side)
+            worn = np.isin(mine, (0, UNKNOWN))
+            light[worn] *= cloth[worn] / (cloth.mean() + np.float32(1e-3))
+        linear *= 1 - alpha
+        linear += light
         covers = alpha[..., 0] > 0.5
         labels[covers] = mine[covers]
         octaves[covers] = np.nan
@@ -221,8 +239,10 @@ class Stage:
         octaves[face] = np.log2(width / 64)
         # What this face hides of an earlier one is no point of that one any more.
         heat[covers] = 0
-        placed = points @ matrix.T + shift
-        _mark(heat, placed[list(_SWAPPED)] if flip else placed, _HEAT * width)
+        placed: NDArray[np.float64] = points @ matrix.T + shift
+        placed = placed[list(_SWAPPED)] if flip else placed
+        _mark(heat, placed, _HEAT * width)
+        return placed
 
 
 def _mark(heat: Floats, points: NDArray[np.float64], sigma: float) -> None:

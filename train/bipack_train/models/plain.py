@@ -189,7 +189,7 @@ class FrameWeights(nn.Module):
 
     def forward(self, stack: Tensor) -> Tensor:
         """(N, C * frames, H, W) to weights (N, frames, H, W) whose sum is 1."""
-        # In float32 always: rounded to bfloat16 its gradients are noise, which drives the weights to one frame for good.
+        # In float32 always: in bfloat16 its gradients are noise, which drives the weights to one frame for good.
         with torch.autocast(stack.device.type, enabled=False):
             return torch.softmax(self.body(stack), dim=1)
 

@@ -206,7 +206,8 @@ def starters(args: argparse.Namespace) -> None:
             np.mean([_wrinkles(*result(net, one, age)) if age else 1.0 for one in full])
             for age in np.arange(0, 1.1, 0.1)
         ]
-        falling = "never rises" if all(a >= b - 1e-6 for a, b in itertools.pairwise(lines)) else "NOT monotone"
+        steps = [a - b for a, b in itertools.pairwise(lines)]
+        falling = "falls" if min(steps) > 0 else "never rises" if min(steps) >= -1e-6 else "NOT monotone"
         print(f"{region:15s} {left:7.1f}  {rows:80s} {detail(net, full):6.3f}  "
               f"{flicker(net, full[0]):7.2f}  {lines[5]:.2f} at half, {lines[10]:.2f} at 1, {falling:13s} "
               f"{exact(model, full[0])}", flush=True)  # fmt: skip

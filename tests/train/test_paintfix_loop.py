@@ -167,15 +167,14 @@ def test_two_processes_train_as_one_and_agree(tmp_path: Path) -> None:
             import sys; sys.path.insert(0, {SUPPORT!r})
             import torch, tiny_paintfix
             from safetensors.torch import save_file
-            from bipack_train import pairs, paintfix_loop
+            from bipack_train import pairs, paintfix_loop, processes
             torch.set_num_threads(1)
-            torch.distributed.init_process_group("gloo")
+            processes.join()
             rank = torch.distributed.get_rank()
             read = [pairs.read(files) for files in pairs.match({before!r}, {after!r}).pairs]
             run = paintfix_loop.train(tiny_paintfix.recipe(6), read, {str(tmp_path / "run")!r}, device="cpu")
             state = {{name: value.contiguous().clone() for name, value in run.net.state_dict().items()}}
             save_file(state, {str(tmp_path)!r} + f"/rank{{rank}}.safetensors")
-            torch.distributed.destroy_process_group()
             """
         )
     )

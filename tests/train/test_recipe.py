@@ -73,3 +73,10 @@ def test_the_digest_changes_with_what_decides_the_result_and_not_with_log_settin
     assert recipe.digest(base) == recipe.digest(dataclasses.replace(base, log_every=99))
     assert recipe.digest(base) != recipe.digest(dataclasses.replace(base, rate=0.25))
     assert recipe.digest(base) != recipe.digest(dataclasses.replace(base, inner=Inner(5)))
+
+
+def test_a_setting_that_came_later_leaves_the_digest_of_older_runs() -> None:
+    fields = [(spec.name, spec.type, spec) for spec in dataclasses.fields(Whole)]
+    later = dataclasses.make_dataclass("Later", [*fields, ("extra", float, dataclasses.field(default=0.0))])
+    assert recipe.digest(later("a", rate=0.25)) == recipe.digest(Whole("a", rate=0.25))
+    assert recipe.digest(later("a", extra=1.0)) != recipe.digest(Whole("a"))

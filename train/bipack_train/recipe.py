@@ -101,7 +101,10 @@ def load(path: str, target: type[Recipe], kind: str) -> Recipe:
 
 
 def digest(recipe: Any) -> str:
-    """SHA-256 (hex) of what decides the result: every field but the volatile ones."""
+    """SHA-256 (hex) of what decides the result: every field that is not volatile and not at its default.
+
+    So a run goes on under a Bipack that has settings which the run did not know.
+    """
     text = json.dumps(_plain(recipe), sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode("utf-8")).hexdigest()
 
@@ -111,8 +114,15 @@ def _plain(value: Any) -> Any:
         return {
             spec.name: _plain(getattr(value, spec.name))
             for spec in dataclasses.fields(value)
-            if not spec.metadata.get("volatile")
+            if not spec.metadata.get("volatile") and getattr(value, spec.name) != _default(spec)
         }
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
     return value
+
+
+def _default(spec: dataclasses.Field[Any]) -> Any:
+    """The default of a field, or MISSING where it has none."""
+    if spec.default_factory is not dataclasses.MISSING:
+        return spec.default_factory()
+    return spec.default

@@ -151,7 +151,8 @@ def test_a_synthesis_network_that_knew_the_settled_path_alone_goes_on_with_what_
 def test_of_what_a_clip_taught_as_much_is_kept_as_helps_its_held_back_moments():
     pool, rendered = MomentPool(SIDE), rendered_pool().samples(RENDERED)
     for sample in rendered:
-        frames = [sample.frames[:, :, at : at + 3].astype(np.float32) / 255 for at in (0, 3, 6)]
+        peak = 255 if sample.frames.dtype == np.uint8 else 1
+        frames = [sample.frames[:, :, at : at + 3].astype(np.float32) / peak for at in (0, 3, 6)]
         bend = np.concatenate([sample.bend, np.ones((*sample.bend.shape[:2], 2))], axis=2)
         pool.add_real(tuple(frames), sample.prior.astype(np.float32), bend, sample.time, HELD_BACK)
     start = slowmo.networks(TINY).state_dict()

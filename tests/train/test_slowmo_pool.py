@@ -57,6 +57,7 @@ def test_held_back_frames_are_not_learned_from(monkeypatch):
     for group, allowed in ((REAL, {*range(6), *range(12, 18)}), (HELD_BACK, {*range(6, 12)})):
         used = {int(value) // 10 for sample in pool.samples(group) for value in np.unique(sample.frames[:, :, 2::3])}
         assert used == allowed
+    assert slowmo._held_back(18, 1 / 3, 6) == slowmo._held_back(18, 0.0, 2) == (0, 0), "too few, or not wanted"
 
 
 def test_crops_hold_the_frame_that_lies_at_their_time():

@@ -77,10 +77,8 @@ def make_pool(settings: SlowmoRecipe, folder: str, threads: int = 2) -> MomentPo
     for number, use in enumerate(data.clips):
         clip = slowmo_clips.read(os.path.join(folder, use.path), use.start, use.count, use.shrink)
         rng = np.random.default_rng([settings.seed, 11, number])
-        count = round(data.held_back * len(clip))
-        begins = (len(clip) - count) // 2
-        held_back = begins, begins + count
-        learned = [(0, begins), (begins + count, len(clip))] if count else None
+        held_back = _held_back(len(clip), data.held_back, max(use.skips))
+        learned = [(0, held_back[0]), (held_back[1], len(clip))]
         for skip in use.skips:
             for crop in crops_of(clip, skip, use.pairs, data.crops_per_pair, data.scene_size, rng, learned):
                 pool.add_real(*crop)
@@ -100,6 +98,14 @@ def make_pool(settings: SlowmoRecipe, folder: str, threads: int = 2) -> MomentPo
             for moving in workers.map(render, range(data.scenes)):
                 pool.add_rendered(moving)
     return pool
+
+
+def _held_back(frames: int, share: float, skip: int) -> tuple[int, int]:
+    """The stretch of a clip that is held back, first frame and the one after the last: in its middle, since clips begin
+    and end otherwise than they go on. Empty where it, or what is left beside it, is too short for a pair."""
+    count = round(share * frames)
+    begins = (frames - count) // 2
+    return (begins, begins + count) if min(count, begins) > skip else (0, 0)
 
 
 def _cuttings(settings: SlowmoRecipe, folder: str) -> list[pictures.Pixels]:

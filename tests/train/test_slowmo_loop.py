@@ -232,6 +232,8 @@ def test_a_clip_that_goes_on_from_a_model_says_what_it_is_worth(clip_model, tmp_
     (score,) = cards.load(str(tmp_path / "own")).scores
     assert score.set == "held-back frames of the clip (2)" and score.baseline == "mine"
     assert score.baseline_value is not None and score.value >= score.baseline_value > 10
+    (before, _), (after, _) = (publish_slowmo.weights_of(model) for model in (clip_model, str(tmp_path / "own")))
+    assert all(torch.equal(after[name], value) for name, value in before.items() if name.startswith("flow."))
 
 
 def test_a_published_model_gives_its_weights_back(clip_model):
@@ -272,3 +274,14 @@ def test_the_command_line_says_what_is_missing(capsys, tmp_path):
     assert "--clip" in capsys.readouterr().err
     assert cli.main(["slowmo", "--clip", str(tmp_path / "none.%04d.exr"), "--init", "none", "--skip", "1"]) == 2
     assert "--skip is 1" in capsys.readouterr().err
+    frames = sliding(7, side=96)
+    for number, frame in enumerate(frames, start=1):
+        linear = color.decode(frame.astype(np.float32) / 255)
+        write_frame(str(tmp_path / f"fast.{number:04d}.exr"), picture_frame(linear, half=True))
+    recipe = tmp_path / "small.toml"
+    with open(os.path.join(ROOT, "train", "recipes", "slowmo_clip.toml"), encoding="utf-8") as stream:
+        text = stream.read().replace("scene_size = 208", "scene_size = 64").replace("crop = 160", "crop = 48")
+    recipe.write_text(text)
+    options = ["--clip", str(tmp_path / "fast.%04d.exr"), "--skip", "2", "--init", "none", "--keep-flow"]
+    assert cli.main(["slowmo", "--recipe", str(recipe), *options, "--out", str(tmp_path / "run")]) == 2
+    assert "--keep-flow needs a model" in capsys.readouterr().err

@@ -40,7 +40,7 @@ from bipack_train.devices import pick_device
 from bipack_train.ema import Ema
 from bipack_train.models.slowmo import SynthesisNet, enlarge, grown, read
 from bipack_train.models.slowmo_flow import FlowNet
-from bipack_train.slowmo_pool import HELD_BACK, REAL, RENDERED, Batch, MomentPool, crops_of, default_path
+from bipack_train.slowmo_pool import HELD_BACK, RENDERED, Batch, MomentPool, crops_of, default_path
 from bipack_train.slowmo_recipe import Schedule, SlowmoRecipe
 from bipack_train.training_log import TrainingLog, finite
 
@@ -82,9 +82,7 @@ def make_pool(settings: SlowmoRecipe, folder: str, threads: int = 2) -> MomentPo
         for skip in use.skips:
             for crop in crops_of(clip, skip, use.pairs, data.crops_per_pair, data.scene_size, rng, learned):
                 pool.add_real(*crop)
-            for crop in crops_of(
-                clip, skip, _HELD_BACK_PAIRS, data.crops_per_pair, data.scene_size, rng, [held_back]
-            ):
+            for crop in crops_of(clip, skip, _HELD_BACK_PAIRS, data.crops_per_pair, data.scene_size, rng, [held_back]):
                 pool.add_real(*crop, HELD_BACK)
     if data.scenes:
         cuttings = _cuttings(settings, folder)

@@ -267,7 +267,8 @@ def crops_of(
 ) -> Iterator[tuple[tuple[Pixels, Pixels, Pixels], Pixels, Pixels, float]]:
     """Crops of `pairs` random moments of a clip, `skip` frames apart, chosen where something moves.
 
-    Each lies inside one of the stretches `within`, first frame and the one after the last. Yields (frame 0, frame 1, between), prior, bend and time; prior and bend are computed on whole frames, as in use.
+    Each lies inside one of the stretches `within`, first frame and the one after the last. Yields (frame 0, frame 1,
+    between), prior, bend and time; prior and bend are computed on whole frames, as in use.
     """
     stretches = [(0, len(clip))] if within is None else within
     moments = [

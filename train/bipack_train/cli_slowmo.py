@@ -44,7 +44,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument(
         "--keep-flow", action="store_true",
         help="leave the flow network of the model that it starts from as it is: only the synthesis network learns, "
-        "which takes two minutes or three",
+        "which takes a few minutes; with --clip this is so unless --minutes or --steps says otherwise",
     )  # fmt: skip
     parser.add_argument(
         "--publish-only", action="store_true", help="export and verify the last checkpoint in --out, train no further"
@@ -91,10 +91,12 @@ def run_recipe(path: str, args: argparse.Namespace) -> int:
 
 def _keeps_flow(args: argparse.Namespace, starts_from_model: bool) -> bool:
     """Whether the flow network stays what it was. Raises UsageError where there is none."""
-    keep_flow = bool(getattr(args, "keep_flow", False))
-    if keep_flow and not starts_from_model:
-        raise UsageError("--keep-flow needs a model to start from: name it with --init.")
-    return keep_flow
+    if getattr(args, "keep_flow", False):
+        if not starts_from_model:
+            raise UsageError("--keep-flow needs a model to start from: name it with --init.")
+        return True
+    timed = bool(getattr(args, "minutes", None) or getattr(args, "steps", None))
+    return bool(getattr(args, "clip", [])) and starts_from_model and not timed
 
 
 def _with_options(settings: SlowmoRecipe, args: argparse.Namespace) -> SlowmoRecipe:

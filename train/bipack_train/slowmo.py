@@ -64,6 +64,7 @@ _KEPT = (0.0, 0.5, 1.0)
 
 _HELD_BACK_PAIRS = 12
 """Pairs of frames of each clip and distance that are held back, where there are so many."""
+
 _LOG_COLUMNS = ("step", "minutes", "loss", "learning_rate", "psnr_of_crops")
 
 
@@ -295,7 +296,7 @@ def train(
     if weights is not None:
         _begin_with(run.nets, weights, keep_flow)
         run.ema = Ema(run.nets, settings.schedule.ema)
-        start = run.ema.state()
+        start = {name: value.cpu() for name, value in run.ema.state().items()}
     if resume and os.path.exists(path):
         state = timed_run.restore(run, run.nets, path)
         log.info("going on from step %d", run.step)

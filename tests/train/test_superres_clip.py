@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -108,6 +109,17 @@ def test_footage_gives_crops_with_their_own_truth() -> None:
         assert np.abs(worn[:, :, :3] / 255.0 - truth).max() < 1 / 255
 
 
+def test_beyond_the_ends_of_a_shot_stands_its_nearest_frame(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the worker does it: training sees the first and the last frames too."""
+    monkeypatch.setattr(wear_clips, "stacked", lambda shown: np.array([frame[0, 0, 0] for frame in shown]))
+    clip = [np.full((8, 8, 3), number / 255, np.float32) for number in range(wear_clips.FRAMES)]
+    settings, last = wear.unworn(wear.Wear(crops=1, side=8)), wear_clips.FRAMES - 1
+    found = wear_clips.worn_shot(clip, 1, settings, np.random.default_rng(0), 5, takes=wear_clips.FRAMES)
+    for place, (numbers, truth) in enumerate(found):
+        assert truth is clip[place]
+        assert list(numbers) == [min(max(place + offset, 0), last) for offset in wear_clips.offsets(5)]
+
+
 def test_pictures_that_are_no_clips_stand_still(photos: str, tmp_path: Path) -> None:
     settings = superres_recipe.load_recipe(clip_recipe(tmp_path / "r.toml"))
     pool = superres_data.fill_pool(settings, photos)
@@ -204,6 +216,25 @@ def test_other_counts_of_frames_are_refused(tmp_path: Path, line: str) -> None:
     path = Path(clip_recipe(tmp_path / "r.toml"))
     path.write_text(path.read_text().replace("frames = 3", line))
     with pytest.raises(UsageError, match=r"network\.frames"):
+        superres_recipe.load_recipe(str(path))
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "frames = 3\nstride = 3\nbranched = false",
+        "frames = 3\nstride = 2\nbranched = true",
+        "frames = 3\nstride = 2\nbranched = false",
+        "frames = 3\nresidual = true\nbranched = true",
+        "frames = 3\nresidual = true\nbranched = false",
+    ],
+)
+def test_strides_that_do_not_fit_are_refused(tmp_path: Path, lines: str) -> None:
+    """Blocks of three, branches, crops of an odd side, and a convolution without a partner."""
+    path = Path(clip_recipe(tmp_path / "r.toml"))
+    text = path.read_text().replace("frames = 3", lines).replace("patch = 12", "patch = 13")
+    path.write_text(re.sub(r"^depth = \d+$", "depth = 5", text, flags=re.MULTILINE))
+    with pytest.raises(UsageError, match=r"network\.(stride|residual)"):
         superres_recipe.load_recipe(str(path))
 
 

@@ -96,6 +96,8 @@ def build_net(settings: SuperresRecipe) -> PlainNet:
         noise=size.noise,
         branched=size.branched,
         balance=size.balance,
+        stride=size.stride,
+        residual=size.residual,
     )
 
 

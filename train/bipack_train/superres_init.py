@@ -47,7 +47,7 @@ def start_from(net: PlainNet, source: str) -> str:
 
 
 def _convolutions(row: nn.Sequential) -> list[nn.Module]:
-    return [layer for layer in row if not isinstance(layer, nn.LeakyReLU)]
+    return [layer for layer in row.modules() if isinstance(layer, BranchedConv | nn.Conv2d)]
 
 
 def _kernels(path: str) -> list[tuple[str, tuple[Tensor, Tensor]]]:

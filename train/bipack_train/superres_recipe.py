@@ -45,6 +45,13 @@ class Network:
     """False leaves out the last step of the limit beside lights, which keeps the light of glints and costs a small
     network a third of its time. Training does not see it."""
 
+    stride: int = 1
+    """Side in plate pixels of the blocks that the convolutions work on: 1, or 2 for four times the weights at the same
+    work."""
+
+    residual: bool = False
+    """Inner convolutions come in pairs that add to what they are given: easier to learn from random weights."""
+
 
 @dataclass(frozen=True)
 class Data:
@@ -89,6 +96,9 @@ class Data:
 
     footage: tuple[str, ...] = field(default=(), metadata=recipe.VOLATILE)
     """Film files that are never trained on and every frame of which is scored."""
+
+    shot_files: int = 1
+    """Film files, each encoded otherwise, that each rendered shot goes through: to encode takes less than to render."""
 
 
 @dataclass(frozen=True)
@@ -194,6 +204,15 @@ def load_recipe(path: str) -> SuperresRecipe:
         raise UsageError(
             f"Recipe {path}: data.shots are for networks of several frames; set network.frames, or shots = 0."
         )
+    if settings.network.stride not in (1, 2) or schedule.patch % settings.network.stride:
+        raise UsageError(f"Recipe {path}: network.stride is 1 or 2, and 2 needs an even schedule.patch.")
+    if settings.network.branched and (settings.network.stride > 1 or settings.network.residual):
+        raise UsageError(
+            f"Recipe {path}: network.stride = 2 and network.residual are for bare convolutions; set network.branched = "
+            "false."
+        )
+    if settings.network.residual and settings.network.depth % 2:
+        raise UsageError(f"Recipe {path}: network.residual needs an even network.depth.")
     if settings.keep and (settings.network.frames == 1 or not settings.init):
         raise UsageError(
             f"Recipe {path}: keep = true keeps a model of one frame; it needs init and network.frames > 1."

@@ -13,9 +13,14 @@ it where the range is that of a light source. There it also keeps the light of e
 bright as they were. While training the limit is off, so that every pixel teaches.
 
 A network of several frames begins with their mean, weighted at each pixel by what a few convolutions think of them. The
-neighbours have been laid onto the current frame (bipack.imaging.neighbours).
+neighbours have been laid onto the current frame (bipack.imaging.neighbours). Beside the mean the row of convolutions is
+given how each frame differs from it.
 
-Receptive field: one plate pixel per convolution on each side, so a tile overlap of `depth` pixels is exact, and
+A network of stride 2 works on blocks of 2x2 plate pixels: its first convolution (6x6) makes one place of each, the
+last gives all pixels of one. For the same work it has four times the weights of a network of full size and sees twice
+as far, which is what coding errors ask for: they come in blocks of 4 to 16 pixels.
+
+Receptive field: one place per convolution on each side, so a tile overlap of `depth` * stride pixels is exact, and
 three more with several frames.
 """
 
@@ -40,6 +45,10 @@ LIMIT_FLAT = 0.03
 
 LIMIT_TIGHT = 0.006
 """Freedom beside lights, encoded; above 1 it is 1.4 % of the light."""
+
+NEIGHBOUR_GAIN = 8.0
+"""What the differences of frames from their mean are multiplied by: they are a few codes of 255, and as small as that
+they would be learned from last. Taken apart from the mean, they are not rounded to what bfloat16 holds of it."""
 
 DARKEST = 1e-30
 """Least light, relative to the brightest neighbour, that the balance of a block counts with."""
@@ -98,7 +107,8 @@ class BranchedConv(nn.Module):
 class PlainNet(nn.Module):
     """Super-res by `scale`, (N, C, H, W) encoded to (N, C, H*scale, W*scale) encoded; nothing is clamped.
 
-    `depth` counts all convolutions; `width` is their channels. scale = 1 gives a restoration network.
+    `depth` counts all convolutions; `width` is their channels. scale = 1 gives a restoration network. With `stride`,
+    H and W are multiples of it.
     """
 
     def __init__(
@@ -113,30 +123,36 @@ class PlainNet(nn.Module):
         noise: bool = False,
         branched: bool = True,
         balance: bool = True,
+        stride: int = 1,
+        residual: bool = False,
     ) -> None:
         super().__init__()
         self.scale, self.width, self.depth, self.channels, self.noise = scale, width, depth, channels, noise
-        self.frames, self.balance = frames, balance
+        self.frames, self.balance, self.stride = frames, balance, stride
 
         def conv(inputs: int, outputs: int, gain: float = 1.0) -> nn.Module:
             return BranchedConv(inputs, outputs, expansion, gain) if branched else _bare(inputs, outputs, gain)
 
         inputs = channels * frames + channels * (frames > 1) + 2 * noise
         self.weigh = FrameWeights(channels, frames) if frames > 1 else None
-        layers: list[nn.Module] = [conv(inputs, width)]
-        for _ in range(depth - 2):
-            layers += [nn.LeakyReLU(SLOPE), conv(width, width)]
+        layers: list[nn.Module] = [conv(inputs, width) if stride == 1 else _bare(inputs, width, 1.0, stride)]
+        if residual:
+            layers += [Block(width) for _ in range(depth // 2 - 1)]
+        else:
+            for _ in range(depth - 2):
+                layers += [nn.LeakyReLU(SLOPE), conv(width, width)]
+            layers += [nn.LeakyReLU(SLOPE)]
         # The small last layer starts the network near the plain upsample, where the first steps are calm.
-        layers += [nn.LeakyReLU(SLOPE), conv(width, channels * scale**2, 0.1)]
+        layers += [conv(width, channels * (scale * stride) ** 2, 0.1)]
         self.body = nn.Sequential(*layers)
-        self.shuffle = nn.PixelShuffle(scale)
+        self.shuffle = nn.PixelShuffle(scale * stride)
         self.limited = False
 
     def forward(self, plate: Tensor, noise: Tensor | None = None, amount: Tensor | None = None) -> Tensor:
         """The enlarged plate.
 
         A network of several frames takes them as more channels, the current one first: it works on their weighted mean
-        and sees each of them besides.
+        and sees how each of them differs from it besides.
 
         A network with noise takes it as (N, 1, H, W), unit normal, and how much of it, (1,) or (N, 1, 1, 1): 0 adds no
         detail and is the same for any noise.
@@ -144,7 +160,7 @@ class PlainNet(nn.Module):
         base = plate
         if self.weigh is not None:
             base = self.weigh.mean(plate, self.weigh(plate))
-            plate, seen = plate[:, : self.channels], torch.cat([base, plate], dim=1)
+            plate, seen = plate[:, : self.channels], _mean_and_differences(base, plate)
         else:
             seen = plate
         difference = self.body(with_noise(seen, noise, amount) if self.noise else seen)
@@ -164,6 +180,23 @@ class PlainNet(nn.Module):
         """The fused network with its convolutions in fp16; the plate that they add to stays float32."""
         twin = self if not any(isinstance(layer, BranchedConv) for layer in self.body) else self.fused()
         return _HalfBody(copy.deepcopy(twin))
+
+
+class Block(nn.Module):
+    """Two bare convolutions that add to what they are given, (N, width, H, W).
+
+    Removing artefacts is worth half a decibel, which a deep row of random weights may never find: its last layer falls
+    silent first, and what lies before that learns from noise.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        # The small second one: at first what comes in goes out, and the last layer of the network sees the first.
+        self.row = nn.Sequential(_bare(width, width, 1.0), nn.LeakyReLU(SLOPE), _bare(width, width, 0.1))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """As many features, of the same size."""
+        return features + self.row(features)
 
 
 class FrameWeights(nn.Module):
@@ -217,7 +250,7 @@ class _HalfBody(nn.Module):
         base = seen = plate
         if self.weigh is not None:
             base = self.weigh.mean(plate, self.weigh(plate.half()).float())
-            plate, seen = plate[:, : self.channels], torch.cat([base, plate], dim=1)
+            plate, seen = plate[:, : self.channels], _mean_and_differences(base, plate)
         if self.noise:
             seen = with_noise(seen, noise, amount)
         difference: Tensor = self.shuffle(self.body(seen.half())).float()
@@ -225,12 +258,19 @@ class _HalfBody(nn.Module):
         return hold_lights(result, plate, self.scale, self.balance) if self.limited else result
 
 
-def _bare(inputs: int, outputs: int, gain: float) -> nn.Conv2d:
-    """A 3x3 convolution as it is, started as wide as the branched one."""
-    conv = nn.Conv2d(inputs, outputs, 3, padding=1)
-    nn.init.normal_(conv.weight, std=gain * (2 / (1 + SLOPE**2)) ** 0.5 / (9 * inputs) ** 0.5)
+def _bare(inputs: int, outputs: int, gain: float, stride: int = 1) -> nn.Conv2d:
+    """A convolution as it is, of 3x3 blocks of `stride` pixels, started as wide as the branched one."""
+    side = 3 * stride
+    conv = nn.Conv2d(inputs, outputs, side, stride=stride, padding=stride)
+    nn.init.normal_(conv.weight, std=gain * (2 / (1 + SLOPE**2)) ** 0.5 / (side * inputs**0.5))
     nn.init.zeros_(conv.bias)  # type: ignore[arg-type]
     return conv
+
+
+def _mean_and_differences(mean: Tensor, stack: Tensor) -> Tensor:
+    """(N, C, H, W) and (N, C * frames, H, W) to (N, C * (1 + frames), H, W): what the row of convolutions is given."""
+    frames = stack.shape[1] // mean.shape[1]
+    return torch.cat([mean, NEIGHBOUR_GAIN * (stack - mean.repeat(1, frames, 1, 1))], dim=1)
 
 
 def with_noise(plate: Tensor, noise: Tensor | None, amount: Tensor | None) -> Tensor:

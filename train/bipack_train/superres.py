@@ -96,7 +96,6 @@ def build_net(settings: SuperresRecipe) -> PlainNet:
         branched=size.branched,
         balance=size.balance,
         stride=size.stride,
-        residual=size.residual,
     )
 
 

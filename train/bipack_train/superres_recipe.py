@@ -49,9 +49,6 @@ class Network:
     """Side in plate pixels of the blocks that the convolutions work on: 1, or 2 for four times the weights at the same
     work."""
 
-    residual: bool = False
-    """Inner convolutions come in pairs that add to what they are given: easier to learn from random weights."""
-
 
 @dataclass(frozen=True)
 class Data:
@@ -206,13 +203,8 @@ def load_recipe(path: str) -> SuperresRecipe:
         )
     if settings.network.stride not in (1, 2) or schedule.patch % settings.network.stride:
         raise UsageError(f"Recipe {path}: network.stride is 1 or 2, and 2 needs an even schedule.patch.")
-    if settings.network.branched and (settings.network.stride > 1 or settings.network.residual):
-        raise UsageError(
-            f"Recipe {path}: network.stride = 2 and network.residual are for bare convolutions; set network.branched = "
-            "false."
-        )
-    if settings.network.residual and settings.network.depth % 2:
-        raise UsageError(f"Recipe {path}: network.residual needs an even network.depth.")
+    if settings.network.stride > 1 and settings.network.branched:
+        raise UsageError(f"Recipe {path}: network.stride = 2 is for bare convolutions; set network.branched = false.")
     if settings.keep and (settings.network.frames == 1 or not settings.init):
         raise UsageError(
             f"Recipe {path}: keep = true keeps a model of one frame; it needs init and network.frames > 1."

@@ -13,8 +13,7 @@ it where the range is that of a light source. There it also keeps the light of e
 bright as they were. While training the limit is off, so that every pixel teaches.
 
 A network of several frames begins with their mean, weighted at each pixel by what a few convolutions think of them. The
-neighbours have been laid onto the current frame (bipack.imaging.neighbours). Beside the mean the row of convolutions is
-given how each frame differs from it.
+neighbours have been laid onto the current frame (bipack.imaging.neighbours).
 
 A network of stride 2 works on blocks of 2x2 plate pixels: its first convolution (6x6) makes one place of each, the
 last gives all pixels of one. For the same work it has four times the weights of a network of full size and sees twice
@@ -45,10 +44,6 @@ LIMIT_FLAT = 0.03
 
 LIMIT_TIGHT = 0.006
 """Freedom beside lights, encoded; above 1 it is 1.4 % of the light."""
-
-NEIGHBOUR_GAIN = 8.0
-"""What the differences of frames from their mean are multiplied by: they are a few codes of 255, and as small as that
-they would be learned from last. Taken apart from the mean, they are not rounded to what bfloat16 holds of it."""
 
 DARKEST = 1e-30
 """Least light, relative to the brightest neighbour, that the balance of a block counts with."""
@@ -124,7 +119,6 @@ class PlainNet(nn.Module):
         branched: bool = True,
         balance: bool = True,
         stride: int = 1,
-        residual: bool = False,
     ) -> None:
         super().__init__()
         self.scale, self.width, self.depth, self.channels, self.noise = scale, width, depth, channels, noise
@@ -136,14 +130,10 @@ class PlainNet(nn.Module):
         inputs = channels * frames + channels * (frames > 1) + 2 * noise
         self.weigh = FrameWeights(channels, frames) if frames > 1 else None
         layers: list[nn.Module] = [conv(inputs, width) if stride == 1 else _bare(inputs, width, 1.0, stride)]
-        if residual:
-            layers += [Block(width) for _ in range(depth // 2 - 1)]
-        else:
-            for _ in range(depth - 2):
-                layers += [nn.LeakyReLU(SLOPE), conv(width, width)]
-            layers += [nn.LeakyReLU(SLOPE)]
+        for _ in range(depth - 2):
+            layers += [nn.LeakyReLU(SLOPE), conv(width, width)]
         # The small last layer starts the network near the plain upsample, where the first steps are calm.
-        layers += [conv(width, channels * (scale * stride) ** 2, 0.1)]
+        layers += [nn.LeakyReLU(SLOPE), conv(width, channels * (scale * stride) ** 2, 0.1)]
         self.body = nn.Sequential(*layers)
         self.shuffle = nn.PixelShuffle(scale * stride)
         self.limited = False
@@ -152,7 +142,7 @@ class PlainNet(nn.Module):
         """The enlarged plate.
 
         A network of several frames takes them as more channels, the current one first: it works on their weighted mean
-        and sees how each of them differs from it besides.
+        and sees each of them besides.
 
         A network with noise takes it as (N, 1, H, W), unit normal, and how much of it, (1,) or (N, 1, 1, 1): 0 adds no
         detail and is the same for any noise.
@@ -160,7 +150,7 @@ class PlainNet(nn.Module):
         base = plate
         if self.weigh is not None:
             base = self.weigh.mean(plate, self.weigh(plate))
-            plate, seen = plate[:, : self.channels], _mean_and_differences(base, plate)
+            plate, seen = plate[:, : self.channels], torch.cat([base, plate], dim=1)
         else:
             seen = plate
         difference = self.body(with_noise(seen, noise, amount) if self.noise else seen)
@@ -180,23 +170,6 @@ class PlainNet(nn.Module):
         """The fused network with its convolutions in fp16; the plate that they add to stays float32."""
         twin = self if not any(isinstance(layer, BranchedConv) for layer in self.body) else self.fused()
         return _HalfBody(copy.deepcopy(twin))
-
-
-class Block(nn.Module):
-    """Two bare convolutions that add to what they are given, (N, width, H, W).
-
-    Removing artefacts is worth half a decibel, which a deep row of random weights may never find: its last layer falls
-    silent first, and what lies before that learns from noise.
-    """
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        # The small second one: at first what comes in goes out, and the last layer of the network sees the first.
-        self.row = nn.Sequential(_bare(width, width, 1.0), nn.LeakyReLU(SLOPE), _bare(width, width, 0.1))
-
-    def forward(self, features: Tensor) -> Tensor:
-        """As many features, of the same size."""
-        return features + self.row(features)
 
 
 class FrameWeights(nn.Module):
@@ -250,7 +223,7 @@ class _HalfBody(nn.Module):
         base = seen = plate
         if self.weigh is not None:
             base = self.weigh.mean(plate, self.weigh(plate.half()).float())
-            plate, seen = plate[:, : self.channels], _mean_and_differences(base, plate)
+            plate, seen = plate[:, : self.channels], torch.cat([base, plate], dim=1)
         if self.noise:
             seen = with_noise(seen, noise, amount)
         difference: Tensor = self.shuffle(self.body(seen.half())).float()
@@ -265,12 +238,6 @@ def _bare(inputs: int, outputs: int, gain: float, stride: int = 1) -> nn.Conv2d:
     nn.init.normal_(conv.weight, std=gain * (2 / (1 + SLOPE**2)) ** 0.5 / (side * inputs**0.5))
     nn.init.zeros_(conv.bias)  # type: ignore[arg-type]
     return conv
-
-
-def _mean_and_differences(mean: Tensor, stack: Tensor) -> Tensor:
-    """(N, C, H, W) and (N, C * frames, H, W) to (N, C * (1 + frames), H, W): what the row of convolutions is given."""
-    frames = stack.shape[1] // mean.shape[1]
-    return torch.cat([mean, NEIGHBOUR_GAIN * (stack - mean.repeat(1, frames, 1, 1))], dim=1)
 
 
 def with_noise(plate: Tensor, noise: Tensor | None, amount: Tensor | None) -> Tensor:

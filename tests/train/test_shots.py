@@ -85,9 +85,6 @@ def test_shots_stand_in_for_the_camera_that_moves_over_photographs(tmp_path: Pat
     path.write_text(path.read_text().replace("[data]", "[data]\nshots = 2", 1))
     pool = superres_data.fill_pool(superres_recipe.load_recipe(str(path)), folder)
     assert pool.count("photos") == 2 * wear_clips.OF_FOOTAGE
-    path.write_text(path.read_text().replace("shots = 2", "shots = 2\nshot_files = 3", 1))
-    pool = superres_data.fill_pool(superres_recipe.load_recipe(str(path)), folder)
-    assert pool.count("photos") == 6 * wear_clips.OF_FOOTAGE
 
 
 def test_shots_for_a_network_of_one_frame_are_refused(tmp_path: Path) -> None:

@@ -108,17 +108,6 @@ def test_footage_gives_crops_with_their_own_truth() -> None:
         assert np.abs(worn[:, :, :3] / 255.0 - truth).max() < 1 / 255
 
 
-def test_beyond_the_ends_of_a_shot_stands_its_nearest_frame(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As the worker does it: training sees the first and the last frames too."""
-    monkeypatch.setattr(wear_clips, "stacked", lambda shown: np.array([frame[0, 0, 0] for frame in shown]))
-    clip = [np.full((8, 8, 3), number / 255, np.float32) for number in range(wear_clips.FRAMES)]
-    settings, last = wear.unworn(wear.Wear(crops=1, side=8)), wear_clips.FRAMES - 1
-    found = wear_clips.worn_shot(clip, 1, settings, np.random.default_rng(0), 5, takes=wear_clips.FRAMES)
-    for place, (numbers, truth) in enumerate(found):
-        assert truth is clip[place]
-        assert list(numbers) == [min(max(place + offset, 0), last) for offset in wear_clips.offsets(5)]
-
-
 def test_pictures_that_are_no_clips_stand_still(photos: str, tmp_path: Path) -> None:
     settings = superres_recipe.load_recipe(clip_recipe(tmp_path / "r.toml"))
     pool = superres_data.fill_pool(settings, photos)

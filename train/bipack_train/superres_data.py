@@ -99,9 +99,8 @@ def _add_shot(pool: CropPool, paths: list[str], number: int, settings: SuperresR
     photos = [pictures.read_photo(path) for path in shots.picked(paths, rng)]
     frames, wanted = settings.network.frames, settings.wear
     clip = shots.render(photos, rng, wanted.side * settings.scale, wear_clips.FRAMES)
-    for _ in range(settings.data.shot_files):
-        for worn in wear_clips.worn_shot(clip, settings.scale, wanted, rng, frames):
-            pool.add_worn("photos", *worn)
+    for worn in wear_clips.worn_shot(clip, settings.scale, wanted, rng, frames):
+        pool.add_worn("photos", *worn)
 
 
 def _add_footage(pool: CropPool, path: str, settings: SuperresRecipe) -> None:

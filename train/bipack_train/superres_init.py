@@ -85,9 +85,9 @@ def _on_blocks(number: int, count: int, net: PlainNet, kernel: Tensor, bias: Ten
             wide[:, down, across, :, top : top + 3, left : left + 3] = kernel
     spread = bias[:, None, None].expand(-1, stride, stride)
     if number == count - 1 and outputs == net.channels * net.scale**2:
-        parts = (net.channels, net.scale, net.scale)
-        wide = wide.unflatten(0, parts).permute(0, 3, 1, 4, 2, 5, 6, 7)
-        spread = spread.unflatten(0, parts).permute(0, 3, 1, 4, 2)
+        parts = (net.channels, net.scale, net.scale, stride, stride)
+        wide = wide.reshape(*parts, inputs, side, side).permute(0, 3, 1, 4, 2, 5, 6, 7)
+        spread = spread.reshape(parts).permute(0, 3, 1, 4, 2)
     wide = wide.reshape(outputs * stride**2, inputs, side, side)
     return (nn.functional.pixel_unshuffle(wide, stride) if number else wide), spread.flatten()
 

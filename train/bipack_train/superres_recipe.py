@@ -27,7 +27,7 @@ class Network:
     """Channels of each inner convolution."""
 
     depth: int = 10
-    """Convolutions in all; also the tile overlap that makes tiling exact."""
+    """Convolutions in all; times `stride` also the tile overlap that makes tiling exact."""
 
     expansion: int = 2
     """Width of the expanded training branch over `width`; nothing of it is left after export."""
@@ -93,9 +93,6 @@ class Data:
 
     footage: tuple[str, ...] = field(default=(), metadata=recipe.VOLATILE)
     """Film files that are never trained on and every frame of which is scored."""
-
-    shot_files: int = 1
-    """Film files, each encoded otherwise, that each rendered shot goes through: to encode takes less than to render."""
 
 
 @dataclass(frozen=True)

@@ -86,11 +86,10 @@ def _worn(
 ) -> list[Worn]:
     if rng.random() < wear.clean:
         wear = unworn(wear)
-    places = sorted(int(place) for place in rng.choice(len(clip), takes, replace=False))
+    reach = frames // 2
+    places = sorted(int(place) for place in rng.choice(np.arange(reach, len(clip) - reach), takes, replace=False))
     shown = wear_clip(clip, range(len(clip)), scale, wear, rng)
-    last = len(clip) - 1  # beyond the ends of a shot the worker takes the nearest frame there is
-    around = [[min(max(place + offset, 0), last) for offset in offsets(frames)] for place in places]
-    return [(stacked([shown[near] for near in nears]), clip[nears[0]]) for nears in around]
+    return [(stacked([shown[place + offset] for offset in offsets(frames)]), clip[place]) for place in places]
 
 
 def stacked(shown: Sequence[codecs.Bytes]) -> codecs.Bytes:

@@ -6,7 +6,8 @@ import dataclasses
 
 import torch
 
-from bipack_train.models.paintfix import SIZES, Size
+from bipack_train.models.paintfix import SIZES
+from bipack_train.models.unet import Size
 from bipack_train.paintfix import PairsRecipe, Schedule
 
 # Two threads cost more than they bring at this size, and far more on a busy machine.

@@ -42,6 +42,13 @@ def test_groups_are_drawn_by_their_shares() -> None:
     assert high.max() < 1.3
 
 
+def test_a_group_that_the_shares_do_not_name_is_never_drawn() -> None:
+    _, high = pool({"photos": 1.0}).sample(np.random.default_rng(0), 32)
+    assert high.max() < 1.3
+    with pytest.raises(UsageError, match="no group"):
+        pool({"photos": 0.0})
+
+
 def test_detail_is_seen_more_often_than_flat_ground() -> None:
     flat = np.full((64, 128, 3), 0.5, np.float32)
     flat[:, :64] = np.random.default_rng(0).random((64, 64, 3))

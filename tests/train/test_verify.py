@@ -123,6 +123,30 @@ def test_a_twin_that_lost_too_much_is_left_out_and_the_card_says_so(
     assert verify.TWIN_NAME not in os.listdir(tmp_path / folder)
 
 
+class _FailsOnGreen(nn.Module):
+    """A network that is out by 0.1 where green is well above red and blue, which the drawn test picture never is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = net()
+
+    def forward(self, plate: Tensor) -> Tensor:
+        green = plate[:, 1:2] - torch.maximum(plate[:, 0:1], plate[:, 2:3]) > 0.3
+        result: Tensor = self.net(plate)
+        return result + 0.1 * nn.functional.interpolate(green.to(plate.dtype), scale_factor=2.0)
+
+
+def test_a_twin_that_fails_on_the_proof_frame_alone_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def spoiled(module: nn.Module, *rest: object, **options: object) -> None:
+        export.export_onnx(_FailsOnGreen(), *rest, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(export, "export_half_twin", spoiled)
+    card = published(tmp_path)
+    assert card.fp16_file == "" and "differs by 0.1" in card.limits[-1]
+
+
 def test_scores_are_measured_on_the_verified_model_and_end_in_card_and_readme(tmp_path: Path) -> None:
     seen = []
 

@@ -9,7 +9,6 @@ crops. The error is counted in the hole alone.
 
 from __future__ import annotations
 
-import csv
 import logging
 import math
 import os
@@ -22,13 +21,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from bipack.errors import BipackError, UsageError
+from bipack.errors import UsageError
 from bipack_train import checkpoint, init_weights, inpaint_masks, muon, pictures, timed_run
 from bipack_train.devices import pick_device
 from bipack_train.ema import Ema
 from bipack_train.inpaint_pool import InpaintPool
 from bipack_train.inpaint_recipe import InpaintRecipe, Schedule
 from bipack_train.models.inpaint import InpaintNet, smooth_fill
+from bipack_train.training_log import TrainingLog, finite
 
 log = logging.getLogger(__name__)
 
@@ -258,7 +258,7 @@ def train(
     if resume and os.path.exists(path):
         run.base = str(timed_run.restore(run, run.net, path, "muon").extra.get("base", ""))
         log.info("going on from step %d", run.step)
-    _loop(run, pool, watched, path, _LogFile(os.path.join(out, LOG), run.step), stop)
+    _loop(run, pool, watched, path, TrainingLog(os.path.join(out, LOG), _LOG_COLUMNS, run.step), stop)
     return run
 
 
@@ -267,7 +267,7 @@ def _loop(
     pool: InpaintPool,
     watched: list[ValidationPicture],
     path: str,
-    rows: _LogFile,
+    rows: TrainingLog,
     stop: Callable[[], bool],
 ) -> None:
     settings, schedule = run.settings, run.settings.schedule
@@ -278,11 +278,12 @@ def _loop(
         run.seconds = earlier + time.monotonic() - begun
         last = run.step == schedule.steps
         if run.step % settings.log_every == 0 or last:
-            loss = _finite(float(torch.stack(losses).mean()), run.step)
+            loss = finite(float(torch.stack(losses).mean()), run.step)
             losses.clear()
             check = watched and (run.step % settings.validate_every == 0 or last)
             score = validate(averaged(run), watched, run.device) if check else None
-            rows.add(run.step, run.seconds, loss, learning_rate(schedule, run.step - 1), score)
+            rate, tail = learning_rate(schedule, run.step - 1), [f"{value:.3f}" for value in score or ()] or ("", "")
+            rows.add(run.step, f"{run.seconds / 60:.2f}", f"{loss:.6f}", f"{rate:.3e}", *tail)
             _say(run, loss, score)
         stopping = stop()
         if last or stopping or time.monotonic() - saved > settings.checkpoint_seconds:
@@ -299,15 +300,6 @@ def averaged(run: Run) -> InpaintNet:
     return net.eval()
 
 
-def _finite(loss: float, step: int) -> float:
-    if not math.isfinite(loss):
-        raise BipackError(
-            f"Training diverged: the loss is {loss} at step {step}. "
-            "Lower schedule.learning_rate in the recipe and start afresh; the last checkpoint was kept."
-        )
-    return loss
-
-
 def _say(run: Run, loss: float, score: tuple[float, float] | None) -> None:
     left = run.seconds / run.step * (run.settings.schedule.steps - run.step) / 60
     figures = f"step {run.step}/{run.settings.schedule.steps}  loss {loss:.5f}  {left:.0f} min left"
@@ -321,25 +313,3 @@ def averaged_from(path: str, settings: InpaintRecipe) -> InpaintNet:
     run = start_run(settings, torch.device("cpu"))
     timed_run.restore(run, run.net, path, "muon")
     return averaged(run)
-
-
-class _LogFile:
-    """The CSV beside the checkpoint; rows later than the step that a run goes on from are dropped."""
-
-    def __init__(self, path: str, step: int) -> None:
-        self._path = path
-        kept: list[list[str]] = []
-        if step and os.path.exists(path):
-            with open(path, encoding="utf-8", newline="") as stream:
-                kept = [row for row in csv.reader(stream) if row and row[0].isdigit() and int(row[0]) <= step]
-        os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
-        with open(path, "w", encoding="utf-8", newline="") as stream:
-            csv.writer(stream, lineterminator="\n").writerows([list(_LOG_COLUMNS), *kept])
-
-    def add(self, step: int, seconds: float, loss: float, rate: float, score: tuple[float, float] | None) -> None:
-        """Append one row; the last two columns stay empty where nothing was validated."""
-        tail = tuple(f"{value:.3f}" for value in score) if score else ("", "")
-        with open(self._path, "a", encoding="utf-8", newline="") as stream:
-            csv.writer(stream, lineterminator="\n").writerow(
-                [step, f"{seconds / 60:.2f}", f"{loss:.6f}", f"{rate:.3e}", *tail]
-            )

@@ -7,9 +7,7 @@ filled by an inpaint model where the recipe names one.
 from __future__ import annotations
 
 import dataclasses
-import datetime
 import logging
-import platform
 from collections.abc import Sequence
 
 import cv2
@@ -18,11 +16,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bipack.card import ModelCard, Score, Training
+from bipack.card import ModelCard, Score
 from bipack.errors import UsageError
 from bipack.imaging import color
 from bipack.imaging.plate import take
-from bipack_train import init_weights, markers, paintfix_loop, paintfix_run, publish_pairs, publish_superres, verify
+from bipack_train import init_weights, markers, paintfix_loop, paintfix_run, provenance, publish_pairs, verify
 from bipack_train.grain import Grain
 from bipack_train.marker_drawing import Marked
 from bipack_train.markers import MarkerPool, Synthetic
@@ -107,16 +105,13 @@ def publish(
     net, mender = made
     module = PaintFix(net, grain).eval()
     draft = publish_pairs.draft_card(run, pairs, grain is not None, None)
-    training = Training(
-        data=settings.sources,
-        recipe=publish_superres._in_repository(recipe_path),
+    training = provenance.training(
+        settings.sources,
+        provenance.in_repository(recipe_path),
         seed=settings.seed,
         steps=run.progress.step,
-        commit=publish_superres._commit(),
+        seconds=run.progress.seconds,
         base_model=", ".join(name for name in (run.base_model, mender) if name),
-        date=datetime.date.today().isoformat(),
-        machine=f"{platform.system()} {platform.machine()}",
-        minutes=round(run.progress.seconds / 60, 1),
     )
     plate = dataclasses.replace(draft.inputs[0], range=(0.0, 3.5))
     draft = dataclasses.replace(
@@ -124,8 +119,8 @@ def publish(
         kind="image",
         training=training,
         inputs=(plate, *draft.inputs[1:]),
-        author=publish_superres.AUTHOR,
-        licence=publish_superres.LICENCE,
+        author=provenance.AUTHOR,
+        licence=provenance.LICENCE,
         limits=settings.limits,
     )
 

@@ -86,15 +86,21 @@ class CropPool:
         self._details.append(detail.ravel())
 
     def finish(self, shares: Mapping[str, float]) -> None:
-        """Fix how often each group is drawn; `shares` need not sum to one. Raises UsageError for an empty group."""
+        """Fix how often each group is drawn; `shares` need not sum to one.
+
+        A group without a share is never drawn. Raises UsageError for a share of an empty group, or none at all.
+        """
         for group, share in shares.items():
             if share > 0 and group not in self._groups:
                 raise UsageError(f"The recipe wants pictures of the group {group!r}, and none were found.")
-        totals = dict.fromkeys(shares, 0.0)
+        if not any(share > 0 for share in shares.values()):
+            raise UsageError("The recipe gives no group of pictures a share.")
+        totals = dict.fromkeys(self._groups, 0.0)
         for group, detail in zip(self._groups, self._details, strict=True):
             totals[group] += float(detail.sum())
         weights = [
-            detail * (shares[group] / totals[group]) for group, detail in zip(self._groups, self._details, strict=True)
+            detail * (shares.get(group, 0.0) / totals[group])
+            for group, detail in zip(self._groups, self._details, strict=True)
         ]
         self._table = np.concatenate(self._cells)
         cumulative = np.cumsum(np.concatenate(weights))
@@ -108,7 +114,7 @@ class CropPool:
         side = self.patch * self.scale
         low = np.empty((batch, self.patch, self.patch, 3 * self.frames), np.float32)
         high = np.empty((batch, side, side, 3), np.float32)
-        chosen = np.minimum(np.searchsorted(self._cumulative, rng.random(batch)), len(self._table) - 1)
+        chosen = np.minimum(np.searchsorted(self._cumulative, rng.random(batch), "right"), len(self._table) - 1)
         for slot, (index, row, column) in enumerate(self._table[chosen]):
             entry = self._entries[index]
             top = _start(rng, int(row), self.patch, entry.low.shape[0])

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import datetime
 import os
-import platform
 
 import numpy as np
 import torch
 
 from bipack import catalog
-from bipack.card import Geometry, ModelCard, Port, Score, Training
+from bipack.card import Geometry, ModelCard, Port, Score
 from bipack.errors import ModelRefused
 from bipack.imaging import color
 from bipack.imaging.frame import Frame
 from bipack.inpaint_knobs import INPAINT
 from bipack.worker.session import open_session
-from bipack_train import checkpoint, inpaint, inpaint_scores, pictures, publish_superres, verify
+from bipack_train import checkpoint, inpaint, inpaint_scores, pictures, provenance, verify
 from bipack_train.inpaint_recipe import InpaintRecipe
 from bipack_train.models.inpaint import Inpaint
 
@@ -88,16 +86,13 @@ def scores_of(folder: str, data: str, settings: InpaintRecipe) -> list[Score]:
 
 def draft_card(settings: InpaintRecipe, recipe_path: str, state: checkpoint.Checkpoint) -> ModelCard:
     """The card as far as the recipe and the run know it; `verify.publish` fills in the rest."""
-    training = Training(
-        data=settings.sources,
-        recipe=publish_superres._in_repository(recipe_path),
+    training = provenance.training(
+        settings.sources,
+        provenance.in_repository(recipe_path),
         seed=settings.seed,
         steps=state.step,
-        commit=publish_superres._commit(),
-        date=datetime.date.today().isoformat(),
+        seconds=float(state.extra["seconds"]),
         base_model=str(state.extra.get("base", "")),
-        machine=f"{platform.system()} {platform.machine()}",
-        minutes=round(float(state.extra["seconds"]) / 60, 1),
     )
     covered = (0.0, round(float(color.encode(np.array([65504.0], np.float32))[0]), 2))
     return ModelCard(
@@ -115,8 +110,8 @@ def draft_card(settings: InpaintRecipe, recipe_path: str, state: checkpoint.Chec
         knobs=INPAINT,
         training=training,
         limits=settings.limits,
-        author=publish_superres.AUTHOR,
-        licence=publish_superres.LICENCE,
+        author=provenance.AUTHOR,
+        licence=provenance.LICENCE,
     )
 
 

@@ -8,11 +8,9 @@ module, in the same encoding, and say what has to be done around it.
 from __future__ import annotations
 
 import dataclasses
-import datetime
 import io
 import json
 import os
-import platform
 import tempfile
 import warnings
 from collections.abc import Sequence
@@ -23,12 +21,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from bipack.card import Geometry, Knob, ModelCard, Port, Score, Source, Training
+from bipack.card import Geometry, Knob, ModelCard, Port, Score, Source
 from bipack.errors import ModelRefused
 from bipack.imaging import color
 from bipack.imaging.frame import Frame
 from bipack.imaging.plate import take
-from bipack_train import export, judging, painted_files, paintfix_run, publish_superres, results, verify
+from bipack_train import export, judging, painted_files, paintfix_run, provenance, results, verify
 from bipack_train.grain import Grain
 from bipack_train.models import networks
 from bipack_train.models.paintfix import PaintFix, PaintFixNet
@@ -118,17 +116,14 @@ def prove_repairs(net: PaintFixNet, pairs: Sequence[Pair], folder: str) -> None:
 def draft_card(run: paintfix_run.Run, pairs: Sequence[Pair], grain: bool, minutes: float | None) -> ModelCard:
     """The card as far as the run knows it."""
     settings, progress = run.settings, run.progress
-    training = Training(
-        data=(Source("before/after pairs of the artist", "as the shot", len(pairs)),),
-        recipe=json.dumps(dataclasses.asdict(settings), sort_keys=True),
+    training = provenance.training(
+        (Source("before/after pairs of the artist", "as the shot", len(pairs)),),
+        json.dumps(dataclasses.asdict(settings), sort_keys=True),
         seed=settings.seed,
         steps=progress.step,
-        pairs=tuple(f"{pair.frame}: {pair.digest}" for pair in pairs),
-        commit=publish_superres._commit(),
-        date=datetime.date.today().isoformat(),
+        seconds=progress.seconds if minutes is None else 60 * minutes,
         base_model=run.base_model,
-        machine=f"{platform.system()} {platform.machine()}",
-        minutes=round(progress.seconds / 60 if minutes is None else minutes, 1),
+        pairs=[f"{pair.frame}: {pair.digest}" for pair in pairs],
     )
     covered = (0.0, max(1.0, round(max(float(pair.before.max()) for pair in pairs), 2)))
     offsets = settings.frame_offsets
@@ -153,8 +148,8 @@ def draft_card(run: paintfix_run.Run, pairs: Sequence[Pair], grain: bool, minute
         training=training,
         scores=_scores(run),
         limits=settings.limits or _limits(pairs),
-        author=publish_superres.AUTHOR if settings.limits else "",
-        licence="as the shot" if not settings.limits else "Apache-2.0",
+        author=provenance.AUTHOR if settings.limits else "",
+        licence="as the shot" if not settings.limits else provenance.LICENCE,
     )
 
 

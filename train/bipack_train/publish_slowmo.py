@@ -8,10 +8,8 @@ one figure is out of bounds nothing is published.
 from __future__ import annotations
 
 import dataclasses
-import datetime
 import logging
 import os
-import platform
 import shutil
 from collections.abc import Mapping, Sequence
 
@@ -22,7 +20,7 @@ from torch import nn
 
 from bipack import atomic, catalog
 from bipack import card as cards
-from bipack.card import Geometry, GraphFile, ModelCard, Port, Score, Training
+from bipack.card import Geometry, GraphFile, ModelCard, Port, Score
 from bipack.catalog import Located
 from bipack.errors import ModelRefused
 from bipack.imaging import bending, color
@@ -32,7 +30,7 @@ from bipack.imaging.image_io import write_frame
 from bipack.worker import slowmo_check
 from bipack.worker.session import Session, open_session
 from bipack.worker.slowmo_step import SlowMoStep
-from bipack_train import checkpoint, export, motion_scenes, pictures, publish_superres, slowmo, slowmo_scores, verify
+from bipack_train import checkpoint, export, motion_scenes, pictures, provenance, slowmo, slowmo_scores, verify
 from bipack_train.models.slowmo import MULTIPLE
 from bipack_train.slowmo_recipe import SlowmoRecipe
 from bipack_train.verify import Check
@@ -125,16 +123,13 @@ def _card(
         outputs=(Port("flow", 4, "flow"), Port("bend", 4, "flow"), Port("reliability", 2, "matte")),
         gizmo="BipackSlowMo",
         geometry=Geometry("whole", MULTIPLE, 2 * MULTIPLE),
-        training=Training(
-            data=settings.sources,
-            recipe=publish_superres._in_repository(recipe_path),
+        training=provenance.training(
+            settings.sources,
+            provenance.in_repository(recipe_path),
             seed=settings.seed,
             steps=state.step,
-            commit=publish_superres._commit(),
-            date=datetime.date.today().isoformat(),
+            seconds=float(state.extra["seconds"]),
             base_model=base_model,
-            machine=f"{platform.system()} {platform.machine()}",
-            minutes=round(float(state.extra["seconds"]) / 60, 1),
         ),
         tolerance={
             "CPUExecutionProvider": FLOW_LIMIT,
@@ -142,8 +137,8 @@ def _card(
             "TensorrtExecutionProvider": 0.05,
         },
         limits=(*settings.limits, "Runs in float32 on GPUs too: half precision cannot tell pixels beyond 2048 apart."),
-        author=publish_superres.AUTHOR,
-        licence=publish_superres.LICENCE,
+        author=provenance.AUTHOR,
+        licence=provenance.LICENCE,
     )
 
 

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import datetime
 import os
-import platform
-import subprocess
 
 import numpy as np
 
-import bipack
-from bipack.card import Geometry, Knob, ModelCard, Port, Score, Training
+from bipack.card import Geometry, Knob, ModelCard, Port, Score
 from bipack.imaging import color
 from bipack.imaging.frame import Frame
 from bipack_train import (
     checkpoint,
     footage_scores,
     pictures,
+    provenance,
     scores,
     slowmo_clips,
     superres,
@@ -25,8 +22,6 @@ from bipack_train import (
 )
 from bipack_train.superres_recipe import SuperresRecipe
 
-AUTHOR = "The Bipack authors"
-LICENCE = "Apache-2.0"
 _PROOF_WIDTH, _PROOF_HEIGHT = 96, 64
 _FLICKER_PHOTOS = 6
 _MOVING = "H.264 crf 30"
@@ -157,16 +152,13 @@ def _footage(folder: str, data: str, settings: SuperresRecipe) -> list[Score]:
 
 def draft_card(settings: SuperresRecipe, recipe_path: str, state: checkpoint.Checkpoint) -> ModelCard:
     """The card as far as the recipe and the run know it; `verify.publish` fills in the rest."""
-    training = Training(
-        data=settings.sources,
-        recipe=_in_repository(recipe_path),
+    training = provenance.training(
+        settings.sources,
+        provenance.in_repository(recipe_path),
         seed=settings.seed,
         steps=state.step,
-        commit=_commit(),
-        date=datetime.date.today().isoformat(),
+        seconds=float(state.extra["seconds"]),
         base_model=str(state.extra.get("base_model", "")),
-        machine=f"{platform.system()} {platform.machine()}",
-        minutes=round(float(state.extra["seconds"]) / 60, 1),
     )
     # Training covered the encoding of 0 to about 65000.
     covered = (0.0, round(float(color.encode(np.array([65504.0], np.float32))[0]), 2))
@@ -195,8 +187,8 @@ def draft_card(settings: SuperresRecipe, recipe_path: str, state: checkpoint.Che
         geometry=Geometry(tile=512),
         training=training,
         limits=settings.limits,
-        author=AUTHOR,
-        licence=LICENCE,
+        author=provenance.AUTHOR,
+        licence=provenance.LICENCE,
     )
 
 
@@ -256,22 +248,3 @@ def readme(card: ModelCard, settings: SuperresRecipe) -> str:
 def _figure(score: Score, value: float | None) -> str:
     value = value or 0.0
     return f"{value:.2f} dB" if score.metric.startswith("PSNR") else f"{value:.2f}"
-
-
-def _in_repository(path: str) -> str:
-    """The recipe's path as seen from the repository's root where it lies inside, else its bare name."""
-    relative = os.path.relpath(os.path.abspath(path), _root())
-    return os.path.basename(path) if relative.startswith(os.pardir) else relative.replace(os.sep, "/")
-
-
-def _root() -> str:
-    return os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-
-
-def _commit() -> str:
-    """The commit that the trainer is at, or the version where there is no repository."""
-    command = ["git", "-C", _root(), "rev-parse", "HEAD"]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
-    except (OSError, subprocess.SubprocessError):
-        return bipack.__version__

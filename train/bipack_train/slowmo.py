@@ -9,7 +9,6 @@ the share of the time that is used up.
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import logging
 import math
@@ -25,7 +24,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from bipack import atomic
-from bipack.errors import BipackError, ModelRefused, UsageError
+from bipack.errors import ModelRefused, UsageError
 from bipack_train import (
     checkpoint,
     motion_scenes,
@@ -43,6 +42,7 @@ from bipack_train.models.slowmo import SynthesisNet, enlarge, grown, read
 from bipack_train.models.slowmo_flow import FlowNet
 from bipack_train.slowmo_pool import RENDERED, Batch, MomentPool, crops_of, default_path
 from bipack_train.slowmo_recipe import Schedule, SlowmoRecipe
+from bipack_train.training_log import TrainingLog, finite
 
 log = logging.getLogger(__name__)
 
@@ -281,12 +281,11 @@ def train(
         log.info("going on from step %d", run.step)
         if state.extra.get("fitted"):
             return run
-    if not run.step:
-        _write_row(os.path.join(out, LOG), _LOG_COLUMNS, fresh=True)
+    rows = TrainingLog(os.path.join(out, LOG), _LOG_COLUMNS, run.step)
     if not keep_flow:
-        _loop(run, pool, path, os.path.join(out, LOG), stop)
+        _loop(run, pool, path, rows, stop)
     if keep_flow or progress(run) >= 1.0:
-        _fit(run, pool, path, os.path.join(out, LOG), stop)
+        _fit(run, pool, path, rows, stop)
     return run
 
 
@@ -308,7 +307,7 @@ def _begin_with(nets: nn.ModuleDict, weights: dict[str, Tensor], keep_flow: bool
             log.info("The model to start from has another %s network than the recipe: it begins afresh.", part)
 
 
-def _fit(run: Run, pool: MomentPool, path: str, log_path: str, stop: Callable[[], bool]) -> None:
+def _fit(run: Run, pool: MomentPool, path: str, rows: TrainingLog, stop: Callable[[], bool]) -> None:
     """Fit the synthesis network to what the finished flow network finds."""
     begun, settings = time.monotonic(), run.settings
     nets = averaged(run)
@@ -320,11 +319,11 @@ def _fit(run: Run, pool: MomentPool, path: str, log_path: str, stop: Callable[[]
     run.ema.load(nets.state_dict(), run.ema.updates)
     run.step += settings.synthesis.steps
     run.seconds += time.monotonic() - begun
-    _write_row(log_path, (run.step, f"{run.seconds / 60:.2f}", f"{-gain:.4f}", settings.synthesis.learning_rate, ""))
+    rows.add(run.step, f"{run.seconds / 60:.2f}", f"{-gain:.4f}", settings.synthesis.learning_rate, "")
     timed_run.save(run, run.nets, path, fitted="yes")
 
 
-def _loop(run: Run, pool: MomentPool, path: str, log_path: str, stop: Callable[[], bool]) -> None:
+def _loop(run: Run, pool: MomentPool, path: str, rows: TrainingLog, stop: Callable[[], bool]) -> None:
     settings = run.settings
     begun, earlier, saved = time.monotonic(), run.seconds, time.monotonic()
     losses: list[float] = []
@@ -336,16 +335,11 @@ def _loop(run: Run, pool: MomentPool, path: str, log_path: str, stop: Callable[[
         run.seconds = earlier + time.monotonic() - begun
         ends = progress(run) >= 1.0
         if run.step % settings.log_every == 0 or ends:
-            if not math.isfinite(sum(losses)):
-                raise BipackError(
-                    f"Training diverged: the loss is {losses[-1]} at step {run.step}. "
-                    "Lower schedule.learning_rate in the recipe and start afresh; the last checkpoint was kept."
-                )
-            mean = sum(losses) / len(losses)
+            mean = finite(sum(losses) / len(losses), run.step)
             found = float((-10 * torch.log10(torch.cat(errors) + 1e-10)).mean())
             rate = float(run.optimizer.param_groups[0]["lr"])
             log.info("step %d  %.0f%%  loss %.5f  %.2f dB on crops", run.step, 100 * progress(run), mean, found)
-            _write_row(log_path, (run.step, f"{run.seconds / 60:.2f}", f"{mean:.6f}", f"{rate:.3e}", f"{found:.3f}"))
+            rows.add(run.step, f"{run.seconds / 60:.2f}", f"{mean:.6f}", f"{rate:.3e}", f"{found:.3f}")
             losses.clear()
             errors.clear()
         if ends or stop() or time.monotonic() - saved > settings.checkpoint_seconds:
@@ -353,11 +347,6 @@ def _loop(run: Run, pool: MomentPool, path: str, log_path: str, stop: Callable[[
             saved = time.monotonic()
             if stop():
                 return
-
-
-def _write_row(path: str, row: tuple[object, ...], fresh: bool = False) -> None:
-    with open(path, "w" if fresh else "a", encoding="utf-8", newline="") as stream:
-        csv.writer(stream, lineterminator="\n").writerow(row)
 
 
 def averaged(run: Run) -> nn.ModuleDict:

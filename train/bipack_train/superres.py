@@ -9,9 +9,7 @@ is made of; what is exported is the moving average of the weights. A recipe may 
 from __future__ import annotations
 
 import copy
-import csv
 import logging
-import math
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -22,7 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from bipack.errors import BipackError, UsageError
+from bipack.errors import UsageError
 from bipack_train import adversary, checkpoint, degrade, metrics, muon, processes, recipe, superres_gan, superres_init
 from bipack_train.devices import pick_device
 from bipack_train.ema import Ema
@@ -31,6 +29,7 @@ from bipack_train.pool import CropPool
 from bipack_train.superres_data import ValidationPicture, fill_pool, validation_pictures
 from bipack_train.superres_loss import loss_of
 from bipack_train.superres_recipe import SuperresRecipe, learning_rate
+from bipack_train.training_log import TrainingLog, finite
 
 log = logging.getLogger(__name__)
 
@@ -218,7 +217,7 @@ def train(
     elif settings.init:
         start_from(run, settings.init)
     speed_up(run, compiled)
-    rows = _LogFile(os.path.join(out, LOG), run.step) if processes.rank()[0] == 0 else None
+    rows = TrainingLog(os.path.join(out, LOG), _LOG_COLUMNS, run.step) if processes.rank()[0] == 0 else None
     _loop(run, pool, watched, path, rows, stop)
     return run
 
@@ -242,7 +241,7 @@ def _loop(
     pool: CropPool,
     watched: list[ValidationPicture],
     path: str,
-    rows: _LogFile | None,
+    rows: TrainingLog | None,
     stop: Callable[[], bool],
 ) -> None:
     """To the last step; `rows` is there in the process that writes."""
@@ -256,12 +255,13 @@ def _loop(
         run.seconds = earlier + time.monotonic() - begun
         last = run.step == last_step
         if run.step % settings.log_every == 0 or last:
-            loss = _finite(float(torch.stack(losses).mean()), run.step)
+            loss = finite(float(torch.stack(losses).mean()), run.step)
             losses.clear()
             if rows is not None:
                 score = _score(run, watched) if run.step % settings.validate_every == 0 or last else None
                 rate = learning_rate(settings.schedule, run.step - 1)
-                rows.add(run.step, run.seconds, loss, rate, score, bicubic)
+                tail = (f"{score:.3f}", f"{bicubic:.3f}") if score else ("", "")
+                rows.add(run.step, f"{run.seconds / 60:.2f}", f"{loss:.6f}", f"{rate:.3e}", *tail)
                 _say(run, loss, score, bicubic)
         stopping = processes.agreed(float(stop()), ranks) > 0
         if rows is not None and (last or stopping or time.monotonic() - saved > settings.checkpoint_seconds):
@@ -280,15 +280,6 @@ def averaged(run: Run) -> PlainNet:
     net = copy.deepcopy(run.net)  # and not a new one, which would draw from the generator that makes the noise
     run.ema.copy_to(net)
     return net.eval()
-
-
-def _finite(loss: float, step: int) -> float:
-    if not math.isfinite(loss):
-        raise BipackError(
-            f"Training diverged: the loss is {loss} at step {step}. "
-            "Lower schedule.learning_rate in the recipe and start afresh; the last checkpoint was kept."
-        )
-    return loss
 
 
 def _say(run: Run, loss: float, score: float | None, bicubic: float) -> None:
@@ -344,25 +335,3 @@ def averaged_from(path: str, settings: SuperresRecipe) -> PlainNet:
     run = start_run(settings, torch.device("cpu"))
     _restore(run, path)
     return averaged(run)
-
-
-class _LogFile:
-    """The CSV beside the checkpoint; rows later than the step that a run goes on from are dropped."""
-
-    def __init__(self, path: str, step: int) -> None:
-        self._path = path
-        kept: list[list[str]] = []
-        if step and os.path.exists(path):
-            with open(path, encoding="utf-8", newline="") as stream:
-                kept = [row for row in csv.reader(stream) if row and row[0].isdigit() and int(row[0]) <= step]
-        os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
-        with open(path, "w", encoding="utf-8", newline="") as stream:
-            csv.writer(stream, lineterminator="\n").writerows([list(_LOG_COLUMNS), *kept])
-
-    def add(self, step: int, seconds: float, loss: float, rate: float, score: float | None, bicubic: float) -> None:
-        """Append one row; the last two columns stay empty where nothing was validated."""
-        tail = (f"{score:.3f}", f"{bicubic:.3f}") if score else ("", "")
-        with open(self._path, "a", encoding="utf-8", newline="") as stream:
-            csv.writer(stream, lineterminator="\n").writerow(
-                [step, f"{seconds / 60:.2f}", f"{loss:.6f}", f"{rate:.3e}", *tail]
-            )

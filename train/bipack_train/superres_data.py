@@ -48,7 +48,7 @@ def fill_pool(settings: SuperresRecipe, folder: str) -> CropPool:
         else:
             _add(pool, "drawn", drawn.pixels, settings)
     groups = ("photos", "drawn", "panoramas", "lamps")
-    pool.finish({group: share for group, share in zip(groups, data.shares, strict=True) if share > 0})
+    pool.finish(dict(zip(groups, data.shares, strict=True)))
     return pool
 
 

@@ -98,8 +98,9 @@ def publish(
     try:
         for name, content in (extra_files or {}).items():
             atomic.write_bytes(os.path.join(workshop, name), content)
-        card = _without_bad_twin(_build(module, draft, workshop, half), workshop)
-        checks = verify(module, workshop)
+        shown = {PROOF_IN: proof} | ({PROOF_MATTE: proof_matte} if proof_matte is not None else {})
+        card = _without_bad_twin(_build(module, draft, workshop, half), workshop, shown)
+        checks = verify(module, workshop, shown)
         scores = tuple(measure(workshop)) if measure is not None else draft.scores
         card = dataclasses.replace(card, tolerance=_tolerances(checks), scores=scores)
         cards.save(card, workshop)
@@ -114,16 +115,17 @@ def publish(
     return card
 
 
-def verify(module: nn.Module, folder: str) -> list[Check]:
+def verify(module: nn.Module, folder: str, shown: Mapping[str, Frame]) -> list[Check]:
     """Run every check of the model in `folder` against `module` and return the figures.
 
+    `shown` holds the proof frames by file name, such as the model was made for: half precision is judged on them too.
     Raises ModelRefused, with every figure, where one is out of bounds.
     """
     located = catalog.locate(folder)
     card = located.card
     if card is None:
         raise ModelRefused(f"{folder} has no card to verify.")
-    checks = [*_parity(module, located), *_twin(located), *_through_worker(module, card, folder)]
+    checks = [*_parity(module, located), *_twin(located, shown), *_through_worker(module, card, folder)]
     for check in checks:
         log.info("%s: %.2g (limit %.2g)", check.what, check.worst, check.limit)
     failed = [f"{check.what} {check.worst:.3g} (limit {check.limit:.3g})" for check in checks if not check.passed]
@@ -181,13 +183,13 @@ def _random_input(port: Port, height: int, width: int, rng: np.random.Generator)
     return rng.random((1, channels, height, width)).astype(np.float32)
 
 
-def _without_bad_twin(card: ModelCard, workshop: str) -> ModelCard:
+def _without_bad_twin(card: ModelCard, workshop: str, shown: Mapping[str, Frame]) -> ModelCard:
     """`card`, or one without the fp16 twin where that lost too much; its file is removed then."""
-    failed = [check for check in _twin(catalog.locate(workshop)) if not check.passed]
+    failed = [check for check in _twin(catalog.locate(workshop), shown) if not check.passed]
     if not failed:
         return card
     os.unlink(os.path.join(workshop, card.fp16_file))
-    worst = f"{failed[0].worst:.3g}"
+    worst = f"{max(check.worst for check in failed):.3g}"
     log.warning("%s: no fp16 twin, it differs by %s (limit %.3g); GPUs run float32.", card.name, worst, TWIN_LIMIT)
     limit = f"Runs in float32 on GPUs too: in half precision it differs by {worst}."
     card = dataclasses.replace(card, fp16_file="", fp16_sha256="", limits=(*card.limits, limit))
@@ -234,26 +236,31 @@ def _parity(module: nn.Module, located: catalog.Located) -> list[Check]:
     return checks
 
 
-def _twin(located: catalog.Located) -> list[Check]:
-    """The fp16 twin against the float32 file, on a picture; in white noise a gated network is never sure."""
+def _twin(located: catalog.Located, shown: Mapping[str, Frame]) -> list[Check]:
+    """The fp16 twin against the float32 file, on pictures; in white noise a gated network is never sure."""
     card = located.card
     assert card is not None
     if not card.fp16_file:
         return []
-    rng = np.random.default_rng(2)
-    height, width = _sizes(card)[0]
-    frames = _test_frames(card, height, width)
-    feeds = {
-        port.name: _seen_by(port, card, frames)
-        if port.role in ("plate", "matte")
-        else _random_input(port, height, width, rng)
-        for port in card.inputs
-    }
-    name = card.outputs[0].name
+    drawn = _test_frames(card, *_sizes(card)[0])
+    name, rng, checks = card.outputs[0].name, np.random.default_rng(2), []
     bare = catalog.Located(card.name, os.path.join(located.folder, card.fp16_file), None)
     with open_session(located, "cpu") as full, open_session(bare, "cpu") as half:
-        worst = _difference(half.run(feeds)[name], full.run(feeds)[name])
-    return [Check("fp16 against float32", worst, TWIN_LIMIT)]
+        for what, frames in (("a drawn picture", drawn), ("the proof frame", shown)):
+            feeds = _feeds(card, frames, rng)
+            worst = _difference(half.run(feeds)[name], full.run(feeds)[name])
+            checks.append(Check(f"fp16 against float32 on {what}", worst, TWIN_LIMIT))
+    return checks
+
+
+def _feeds(card: ModelCard, frames: Mapping[str, Frame], rng: np.random.Generator) -> dict[str, Pixels]:
+    """What the graph is fed for these frames: plate and matte cut to the size that it takes, the rest random."""
+    seen = {port.name: _seen_by(port, card, frames) for port in card.inputs if port.role in ("plate", "matte")}
+    step = card.geometry.multiple
+    height, width = (side // step * step for side in next(iter(seen.values())).shape[2:])
+    cut = {name: np.ascontiguousarray(planes[:, :, :height, :width]) for name, planes in seen.items()}
+    rest = [port for port in card.inputs if port.name not in seen]
+    return cut | {port.name: _random_input(port, height, width, rng) for port in rest}
 
 
 def _through_worker(module: nn.Module, card: ModelCard, folder: str) -> list[Check]:

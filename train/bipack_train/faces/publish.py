@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import datetime
 import logging
 import os
-import platform
 import shutil
 
 import numpy as np
@@ -14,13 +12,13 @@ import torch
 
 from bipack import atomic, catalog
 from bipack import card as cards
-from bipack.card import Geometry, ModelCard, Port, Score, Training
+from bipack.card import Geometry, ModelCard, Port, Score
 from bipack.catalog import Located
 from bipack.errors import ModelRefused
 from bipack.face_regions import REGIONS
 from bipack.worker.faces.parser import MIRROR
 from bipack.worker.session import open_session
-from bipack_train import checkpoint, export, pictures, publish_superres
+from bipack_train import checkpoint, export, pictures, provenance
 from bipack_train.faces import grown, parser
 from bipack_train.faces.parser import ParserRecipe
 from bipack_train.faces.scenes import Stage
@@ -109,16 +107,13 @@ def _card(
     found: dict[str, float],
     base_model: str,
 ) -> ModelCard:
-    training = Training(
-        data=settings.sources,
-        recipe=publish_superres._in_repository(recipe_path),
+    training = provenance.training(
+        settings.sources,
+        provenance.in_repository(recipe_path),
         seed=settings.seed,
         steps=state.step,
-        commit=publish_superres._commit(),
-        date=datetime.date.today().isoformat(),
+        seconds=float(state.extra["seconds"]),
         base_model=base_model,
-        machine=f"{platform.system()} {platform.machine()}",
-        minutes=round(float(state.extra["seconds"]) / 60, 1),
     )
     scores: tuple[Score, ...] = ()
     if found:
@@ -149,8 +144,8 @@ def _card(
             "TensorrtExecutionProvider": 0.02,
         },
         limits=settings.limits,
-        author=publish_superres.AUTHOR,
-        licence=publish_superres.LICENCE,
+        author=provenance.AUTHOR,
+        licence=provenance.LICENCE,
     )
 
 

@@ -14,14 +14,12 @@ several hundred pixels to each side. There is no normalisation over space and no
 from __future__ import annotations
 
 import copy
-import itertools
-from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from bipack_train.models.paintfix import MIDDLE
+from bipack_train.models.unet import MIDDLE, UNet, row, small_at_first
 
 LEVELS = 5
 """Halvings down to the lowest level; height and width are multiples of 2 ** LEVELS."""
@@ -38,28 +36,6 @@ WIDTHS = (32, 48, 64, 96, 96)
 
 _ENCODER = ((1,), (1, 1), (1, 2), (1, 2, 4), (1, 2))
 """Dilations of the blocks on the way down, per level."""
-
-
-class DilatedBlock(nn.Module):
-    """A residual block whose first convolution reaches `dilation` cells to each side."""
-
-    def __init__(self, width: int, dilation: int) -> None:
-        super().__init__()
-        self.first = nn.Conv2d(width, width, 3, padding=dilation, dilation=dilation)
-        self.second = nn.Conv2d(width, width, 3, padding=1)
-        for convolution, gain in ((self.first, 1.0), (self.second, 0.2)):
-            nn.init.kaiming_normal_(convolution.weight, 0.1)
-            convolution.weight.data *= gain
-            nn.init.zeros_(cast(Tensor, convolution.bias))
-
-    def forward(self, features: Tensor) -> Tensor:
-        """(N, width, H, W) to the same."""
-        inner = self.first(functional.leaky_relu(features, 0.1))
-        return features + cast(Tensor, self.second(functional.leaky_relu(inner, 0.1)))
-
-
-def _row(width: int, dilations: tuple[int, ...]) -> nn.Sequential:
-    return nn.Sequential(*(DilatedBlock(width, dilation) for dilation in dilations))
 
 
 def _box(values: Tensor) -> Tensor:
@@ -94,34 +70,19 @@ def smooth_fill(picture: Tensor, known: Tensor) -> Tensor:
     return torch.where(known > 0, picture, filled)
 
 
-class InpaintNet(nn.Module):
+class InpaintNet(UNet):
     """A start and where it is known in, the finished picture out; both encoded, of any range."""
 
     def __init__(self, widths: tuple[int, ...] = WIDTHS) -> None:
-        super().__init__()
+        super().__init__(
+            4, widths, lambda level: row(widths[level], _ENCODER[level]), lambda level: row(widths[level], (1,))
+        )
         self.widths = widths
-        self.stem = nn.Conv2d(16, widths[0], 3, padding=1)
-        steps = list(itertools.pairwise(widths))
-        self.encoder = nn.ModuleList(_row(width, row) for width, row in zip(widths, _ENCODER, strict=True))
-        self.down = nn.ModuleList(nn.Conv2d(fine, coarse, 2, stride=2) for fine, coarse in steps)
-        self.up = nn.ModuleList(nn.Conv2d(coarse, fine * 4, 1) for fine, coarse in steps)
-        self.decoder = nn.ModuleList(_row(width, (1,)) for width in widths[:-1])
-        self.change = nn.Conv2d(widths[0], 12, 3, padding=1)
-        self.change.weight.data *= 0.1
-        nn.init.zeros_(cast(Tensor, self.change.bias))
+        self.change = small_at_first(nn.Conv2d(widths[0], 12, 3, padding=1))
 
     def forward(self, start: Tensor, known: Tensor) -> Tensor:
         """`start` (N, 3, H, W) and `known` (N, 1, H, W), 1 where the start is true, to the picture (N, 3, H, W)."""
-        seen = torch.cat([start - MIDDLE, known - MIDDLE], 1).to(self.stem.weight.dtype)
-        features = self.stem(functional.pixel_unshuffle(seen, 2))
-        skipped: list[Tensor] = []
-        for level, blocks in enumerate(self.encoder):
-            features = blocks(features if level == 0 else self.down[level - 1](features))
-            skipped.append(features)
-        for level in reversed(range(len(self.decoder))):
-            features = skipped[level] + functional.pixel_shuffle(self.up[level](features), 2)
-            features = self.decoder[level](features)
-        features = functional.leaky_relu(features, 0.1)
+        features = self.features(torch.cat([start - MIDDLE, known - MIDDLE], 1))
         return start + functional.pixel_shuffle(self.change(features), 2).float()
 
 

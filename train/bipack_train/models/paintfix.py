@@ -15,32 +15,13 @@ A second net that finds first and mends a smooth fill then was tried: per step i
 from __future__ import annotations
 
 import copy
-import itertools
-from dataclasses import dataclass
 from typing import cast
 
 from torch import Tensor, nn
 from torch.nn import functional
 
 from bipack_train.models.finds import NEVER_ASKED, apply_gate, decided, gate
-
-MIDDLE = 0.5
-"""Subtracted from encoded pictures, so that the first layers see values around 0."""
-
-
-@dataclass(frozen=True)
-class Size:
-    """Shape of the U-Net, from its finest level (half resolution) down."""
-
-    widths: tuple[int, ...]
-    """Channels of each level."""
-
-    encoder: tuple[int, ...]
-    """Residual blocks on the way down, per level."""
-
-    decoder: tuple[int, ...]
-    """Residual blocks on the way up, for every level but the lowest."""
-
+from bipack_train.models.unet import MIDDLE, Size, UNet, row, small_at_first
 
 SIZES = {
     "small": Size((32, 64, 96, 128), (1, 1, 2, 2), (1, 1, 1)),
@@ -51,29 +32,7 @@ SIZES = {
 }
 
 
-class Block(nn.Module):
-    """Two convolutions around which the input is passed; starts close to doing nothing."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.first = nn.Conv2d(width, width, 3, padding=1)
-        self.second = nn.Conv2d(width, width, 3, padding=1)
-        for convolution, gain in ((self.first, 1.0), (self.second, 0.2)):
-            nn.init.kaiming_normal_(convolution.weight, 0.1)
-            convolution.weight.data *= gain
-            nn.init.zeros_(cast(Tensor, convolution.bias))
-
-    def forward(self, features: Tensor) -> Tensor:
-        """(N, width, H, W) to the same."""
-        return features + cast(Tensor, self.second(_active(self.first(_active(features)))))
-
-
-def _active(features: Tensor) -> Tensor:
-    # LeakyReLU: ONNX Runtime fuses it into the convolution before it, and it cannot die.
-    return functional.leaky_relu(features, 0.1)
-
-
-class PaintFixNet(nn.Module):
+class PaintFixNet(UNet):
     """Encoded frames in, the fixed picture and the matte's logit out.
 
     `frames` is how many frames the plate input holds, the current one first, then its neighbours.
@@ -89,42 +48,22 @@ class PaintFixNet(nn.Module):
     """What the logit has to reach in one pixel of a find, or the find goes; settled when the net is published."""
 
     def __init__(self, size: str = "small", frames: int = 1) -> None:
-        super().__init__()
         shape = SIZES[size]
-        self.size, self.frames = size, frames
         widths = shape.widths
-        self.stem = nn.Conv2d(12 * frames, widths[0], 3, padding=1)
-        self.encoder = nn.ModuleList(_blocks(width, count) for width, count in zip(widths, shape.encoder, strict=True))
-        steps = list(itertools.pairwise(widths))
-        self.down = nn.ModuleList(nn.Conv2d(fine, coarse, 2, stride=2) for fine, coarse in steps)
-        self.up = nn.ModuleList(nn.Conv2d(coarse, fine * 4, 1) for fine, coarse in steps)
-        self.decoder = nn.ModuleList(
-            _blocks(width, count) for width, count in zip(widths[:-1], shape.decoder, strict=True)
+        super().__init__(
+            3 * frames,
+            widths,
+            lambda level: row(widths[level], (1,) * shape.encoder[level]),
+            lambda level: row(widths[level], (1,) * shape.decoder[level]),
         )
+        self.size, self.frames = size, frames
         self.matte = nn.Conv2d(widths[0], 4, 3, padding=1)
-        self.change = nn.Conv2d(widths[0], 12, 3, padding=1)
-        # Starts as "no edit anywhere, change nothing".
-        nn.init.constant_(cast(Tensor, self.matte.bias), -3.0)
-        self.change.weight.data *= 0.1
-        nn.init.zeros_(cast(Tensor, self.change.bias))
-
-    @property
-    def multiple(self) -> int:
-        """Height and width of the input must be a multiple of this."""
-        return int(2 ** len(self.encoder))
+        self.change = small_at_first(nn.Conv2d(widths[0], 12, 3, padding=1))
+        nn.init.constant_(cast(Tensor, self.matte.bias), -3.0)  # no edit anywhere
 
     def forward(self, plate: Tensor) -> tuple[Tensor, Tensor]:
         """(N, 3 * frames, H, W) to the fixed picture (N, 3, H, W), ungated, and the matte's logit (N, 1, H, W)."""
-        centred = (plate - MIDDLE).to(self.stem.weight.dtype)
-        features = self.stem(functional.pixel_unshuffle(centred, 2))
-        skipped: list[Tensor] = []
-        for level, blocks in enumerate(self.encoder):
-            features = blocks(features if level == 0 else self.down[level - 1](features))
-            skipped.append(features)
-        for level in reversed(range(len(self.decoder))):
-            features = skipped[level] + functional.pixel_shuffle(self.up[level](features), 2)
-            features = self.decoder[level](features)
-        features = _active(features)
+        features = self.features(plate - MIDDLE)
         change = functional.pixel_shuffle(self.change(features), 2)
         logit = functional.pixel_shuffle(self.matte(features), 2)
         return plate[:, :3] + change.float(), logit.float()
@@ -132,10 +71,6 @@ class PaintFixNet(nn.Module):
     def judged(self, logit: Tensor) -> Tensor:
         """The matte's logit (N, 1, H, W) with all finds lowered that are not `sure`."""
         return logit if self.sure <= NEVER_ASKED else decided(logit, self.sure)
-
-
-def _blocks(width: int, count: int) -> nn.Sequential:
-    return nn.Sequential(*(Block(width) for _ in range(count)))
 
 
 class PaintFix(nn.Module):

@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from bipack.errors import UsageError
-from bipack_train.models.paintfix import MIDDLE, PaintFixNet
+from bipack_train.models.paintfix import PaintFixNet
+from bipack_train.models.unet import MIDDLE
 
 ENCODERS = {"context": "resnet18"}
 """Encoder of each size."""

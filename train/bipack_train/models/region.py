@@ -18,17 +18,15 @@ without an encoder; E. Perez et al., FiLM, 2018, for features that are scaled an
 from __future__ import annotations
 
 import copy
-import itertools
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from bipack_train.models.paintfix import MIDDLE, SIZES, Block, Size
+from bipack_train.models.paintfix import SIZES
+from bipack_train.models.unet import MIDDLE, Size, UNet, row, small_at_first
 from bipack_train.models.way import Way, share
-
-SLOPE = 0.1
 
 LIGHT = Size((24, 48, 72), (1, 1, 2), (1, 1))
 """What suits skin: lines are small, so that a quarter of the weights of "small" learns as much in half the time."""
@@ -46,7 +44,7 @@ WIDE_OPEN = 8.0
 """Logit of the gate of weights from before there was one."""
 
 
-class RegionNet(nn.Module):
+class RegionNet(UNet):
     """Crop (N, 3, H, W) encoded, matte (N, 1, H, W) and code (N, codes) to the change (N, 3, H, W), encoded.
 
     `parts` gives it ungated, for training; `result` is the finished crop. `size` names the shape (`sizes`). Height and
@@ -60,31 +58,26 @@ class RegionNet(nn.Module):
     """When each part of the change comes; it is not learned with the net. None = the net was taught by the amount."""
 
     def __init__(self, size: str = "light", codes: int = 4, way: bool = False) -> None:
-        super().__init__()
         shape = sizes()[size]
-        self.size, self.codes = size, codes
         widths = shape.widths
-        self.stem = nn.Conv2d(16, widths[0], 3, padding=1)
-        self.encoder = nn.ModuleList(_blocks(width, count) for width, count in zip(widths, shape.encoder, strict=True))
-        steps = list(itertools.pairwise(widths))
-        self.down = nn.ModuleList(nn.Conv2d(fine, coarse, 2, stride=2) for fine, coarse in steps)
-        self.up = nn.ModuleList(nn.Conv2d(coarse, fine * 4, 1) for fine, coarse in steps)
-        self.decoder = nn.ModuleList(
-            _blocks(width, count) for width, count in zip(widths[:-1], shape.decoder, strict=True)
+        super().__init__(
+            4,
+            widths,
+            lambda level: row(widths[level], (1,) * shape.encoder[level]),
+            lambda level: row(widths[level], (1,) * shape.decoder[level]),
         )
+        self.size, self.codes = size, codes
         self.turn = nn.ModuleList(nn.Linear(codes, 2 * width) for width in (*widths, *widths[:-1]))
         for layer in self.turn:
             nn.init.zeros_(cast(nn.Linear, layer).weight)
             nn.init.zeros_(cast(nn.Linear, layer).bias)
-        self.change = nn.Conv2d(widths[0], 16, 3, padding=1)
-        self.change.weight.data *= 0.1
-        nn.init.zeros_(cast(Tensor, self.change.bias))
+        self.change = small_at_first(nn.Conv2d(widths[0], 16, 3, padding=1))
         self.way = Way().requires_grad_(False) if way else None
 
     @property
     def multiple(self) -> int:
         """Height and width of the input must be a multiple of this."""
-        return max(int(2 ** len(self.encoder)), Way.multiple if self.way is not None else 1)
+        return max(super().multiple, self.way.multiple if self.way is not None else 1)
 
     def code(self, amount: Tensor, free: Tensor) -> Tensor:
         """The code (N, codes) for amount (N,) and a free part (N, codes - 1) that lies in the ball."""
@@ -110,29 +103,15 @@ class RegionNet(nn.Module):
 
     def parts(self, plate: Tensor, matte: Tensor, code: Tensor) -> tuple[Tensor, Tensor]:
         """The change (N, 3, H, W) that would be made everywhere, and the logit (N, 1, H, W) that there is one."""
-        kind = self.stem.weight.dtype
-        planes = torch.cat([plate - MIDDLE, matte], dim=1).to(kind)
-        code = code.to(kind)
-        features = self.stem(functional.pixel_unshuffle(planes, 2))
-        skipped: list[Tensor] = []
-        for level, blocks in enumerate(self.encoder):
-            features = blocks(features if level == 0 else self.down[level - 1](features))
-            features = self._turned(features, level, code)
-            skipped.append(features)
-        for level in reversed(range(len(self.decoder))):
-            features = skipped[level] + functional.pixel_shuffle(self.up[level](features), 2)
-            features = self._turned(self.decoder[level](features), len(self.encoder) + level, code)
-        change = self.change(functional.leaky_relu(features, SLOPE))
+        code = code.to(self.stem.weight.dtype)
+        planes = torch.cat([plate - MIDDLE, matte], dim=1)
+        change = self.change(self.features(planes, lambda features, index: self._turned(features, index, code)))
         planes = functional.pixel_shuffle(change, 2).float()
         return planes[:, :3], planes[:, 3:]
 
     def _turned(self, features: Tensor, index: int, code: Tensor) -> Tensor:
         scale, shift = self.turn[index](code)[:, :, None, None].chunk(2, dim=1)
         return cast(Tensor, features * (1.0 + scale) + shift)
-
-
-def _blocks(width: int, count: int) -> nn.Sequential:
-    return nn.Sequential(*(Block(width) for _ in range(count)))
 
 
 def gate(sure: Tensor) -> Tensor:

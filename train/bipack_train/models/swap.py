@@ -15,9 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from bipack_train.models.paintfix import MIDDLE, Block
+from bipack_train.models.unet import MIDDLE, SLOPE, Block
 
-SLOPE = 0.1
 FACES = 2
 
 

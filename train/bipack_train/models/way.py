@@ -8,14 +8,11 @@ in proportion. At 0 there is nothing of it and at 1 all of it, exactly, and neve
 
 from __future__ import annotations
 
-import itertools
-from typing import cast
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from bipack_train.models.paintfix import MIDDLE, Block
+from bipack_train.models.unet import MIDDLE, Block, UNet, small_at_first
 
 WIDTHS = (24, 40, 56)
 """Channels of each level, from half resolution down; at a quarter, spots, whose rims go first, come out worse."""
@@ -27,7 +24,7 @@ LEAST = 0.03
 """Shortest span between begin and end."""
 
 
-class Way(nn.Module):
+class Way(UNet):
     """Plate (N, 3, H, W), matte (N, 1, H, W) and change (N, 3, H, W), encoded, to begin and end (N, 1, H, W) 0..1.
 
     Height and width must be multiples of `multiple`.
@@ -36,32 +33,14 @@ class Way(nn.Module):
     ENDS = ("stem.", "last.")
     """Starts of the names of the first and last layers' parameters."""
 
-    multiple = 2 ** len(WIDTHS)
-
     def __init__(self) -> None:
-        super().__init__()
-        self.stem = nn.Conv2d(28, WIDTHS[0], 3, padding=1)
-        steps = list(itertools.pairwise(WIDTHS))
-        self.encoder = nn.ModuleList(Block(width) for width in WIDTHS)
-        self.down = nn.ModuleList(nn.Conv2d(fine, coarse, 2, stride=2) for fine, coarse in steps)
-        self.up = nn.ModuleList(nn.Conv2d(coarse, 4 * fine, 1) for fine, coarse in steps)
-        self.decoder = nn.ModuleList(Block(width) for width in WIDTHS[:-1])
-        self.last = nn.Conv2d(WIDTHS[0], 8, 3, padding=1)
-        self.last.weight.data *= 0.1
-        nn.init.zeros_(cast(Tensor, self.last.bias))
+        super().__init__(7, WIDTHS, lambda level: Block(WIDTHS[level]), lambda level: Block(WIDTHS[level]))
+        self.last = small_at_first(nn.Conv2d(WIDTHS[0], 8, 3, padding=1))
 
     def forward(self, plate: Tensor, matte: Tensor, change: Tensor) -> tuple[Tensor, Tensor]:
         """Amounts at which the change of a pixel begins and is complete."""
-        planes = torch.cat([plate - MIDDLE, GAIN * change, matte], dim=1).to(self.stem.weight.dtype)
-        features = self.stem(functional.pixel_unshuffle(planes, 2))
-        skipped: list[Tensor] = []
-        for level, block in enumerate(self.encoder):
-            features = block(features if level == 0 else self.down[level - 1](features))
-            skipped.append(features)
-        for level in reversed(range(len(self.decoder))):
-            features = skipped[level] + functional.pixel_shuffle(self.up[level](features), 2)
-            features = self.decoder[level](features)
-        found = functional.pixel_shuffle(self.last(functional.leaky_relu(features, 0.1)), 2).float()
+        features = self.features(torch.cat([plate - MIDDLE, GAIN * change, matte], dim=1))
+        found = functional.pixel_shuffle(self.last(features), 2).float()
         end = torch.sigmoid(found[:, :1] + 1.0)
         return 0.9 * end * torch.sigmoid(found[:, 1:] - 1.0), end
 

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime
 import json
-import platform
 from collections.abc import Sequence
 
 import numpy as np
 import torch
 
-from bipack.card import Geometry, Knob, ModelCard, Port, Score, Source, Training
+from bipack.card import Geometry, Knob, ModelCard, Port, Score, Source
 from bipack.imaging import color
 from bipack.imaging.frame import Frame
-from bipack_train import grain, publish_superres, verify
+from bipack_train import grain, provenance, verify
 from bipack_train.grain import Repair
 from bipack_train.models.region import Region, applied, gate
 from bipack_train.publish_pairs import NOISE
@@ -78,17 +76,14 @@ def draft_card(
     ]
     if grainy:
         inputs += [Port("noise", 1, "noise", range=(-4.0, 4.0)), Port("noise_amount", 1, "amount")]
-    training = Training(
-        data=settings.sources or (Source("before/after crops of the artist", "as the shot", len(pairs)),),
-        recipe=json.dumps(dataclasses.asdict(settings), sort_keys=True),
+    training = provenance.training(
+        settings.sources or (Source("before/after crops of the artist", "as the shot", len(pairs)),),
+        json.dumps(dataclasses.asdict(settings), sort_keys=True),
         seed=settings.seed,
         steps=progress.step,
-        pairs=tuple(f"{one.pair.frame}: {one.pair.digest}" for one in pairs) if not settings.sources else (),
-        commit=publish_superres._commit(),
-        date=datetime.date.today().isoformat(),
+        seconds=progress.seconds,
         base_model=run.base_model,
-        machine=f"{platform.system()} {platform.machine()}",
-        minutes=round(progress.seconds / 60, 1),
+        pairs=() if settings.sources else [f"{one.pair.frame}: {one.pair.digest}" for one in pairs],
     )
     shipped = bool(settings.sources)
     return ModelCard(
@@ -107,8 +102,8 @@ def draft_card(
         training=training,
         limits=settings.limits
         or ("Made for one face, from the frames it was trained on; on another it may go wrong.",),
-        author=publish_superres.AUTHOR if shipped else "",
-        licence="Apache-2.0" if shipped else "as the shot",
+        author=provenance.AUTHOR if shipped else "",
+        licence=provenance.LICENCE if shipped else "as the shot",
     )
 
 

@@ -1,11 +1,13 @@
 """What the nets of OpenCV's dnn_superres reach when they learn what ours learn: same pictures, crops, steps, loss.
 
     python bench/reference_nets.py --data FOLDER [--recipe NAME] [--steps 10000] [--nets shipped fsrcnn espcn]
+        [--footage sequences/bee_cc0.mp4 ...]
 
 Prints PSNR-Y on the photographs that the recipe (default: superres_x2_fast) holds out, after its schedule scaled to the
 given steps: what counts is the difference between the columns. `shipped` is the model of the catalogue as it is, `ours`
 its network trained anew. FSRCNN and ESPCN see luma alone, as dnn_superres uses them. Their speed beside ours:
-bench/speed_superres.py. The further rows are small pictures that went through H.264, which no net here was made for.
+bench/speed_superres.py. The further rows are small pictures that went through H.264, which no net here was made for;
+with --footage, every frame of film clips as well, the mean over the clips.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ import torch
 from torch import Tensor, nn
 
 from bipack import catalog
-from bipack_train import degrade, metrics, scores, superres, superres_data, superres_recipe
+from bipack_train import degrade, footage_scores, metrics, scores, superres, superres_data, superres_recipe
 from bipack_train.ema import Ema
 from bipack_train.models.plain import SLOPE, PlainNet
 from bipack_train.pool import CropPool
@@ -39,7 +41,7 @@ Enlarge = Callable[[degrade.Pixels], degrade.Pixels]
 """(height, width, 3) encoded to its enlarged twin."""
 
 NETS = ("shipped", "ours", "fsrcnn", "espcn")
-KINDS = (scores.CLEAN, "H.264 crf 28", "H.264 crf 35")
+KINDS = (scores.CLEAN, *footage_scores.KINDS)
 
 
 def main() -> int:
@@ -49,6 +51,7 @@ def main() -> int:
     parser.add_argument("--steps", type=int, default=10000)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--nets", nargs="+", choices=NETS, default=["shipped", "fsrcnn", "espcn"])
+    parser.add_argument("--footage", nargs="*", default=[], metavar="FILE", help="film files, relative to --data")
     args = parser.parse_args()
     if not os.path.isdir(args.data):
         print(f"skipped: {args.data} is not there; name the folder of the pictures with --data", file=sys.stderr)
@@ -61,11 +64,20 @@ def main() -> int:
     print(f"{args.recipe}, {args.steps} steps, mean PSNR-Y in dB on held-out photographs: bicubic, net, gain")
     print(f"{'file':14}" + "".join(f"{name:>24}" for name in nets), flush=True)
     for kind in KINDS:
-        means = score(nets, settings, args.data, kind)
-        plain = means[0]
-        cells = "".join(f"{plain:9.2f} {own:7.2f} {own - plain:+6.2f} " for own in means[1:])
-        print(f"{kind:14}{cells}", flush=True)
+        print_row(kind, score(nets, settings, args.data, kind))
+    if args.footage:
+        print(f"every frame of {len(args.footage)} film clips")
+        paths = [os.path.join(args.data, name) for name in args.footage]
+        for kind in footage_scores.KINDS:
+            print_row(kind, score_footage(nets, settings.scale, paths, kind))
     return 0
+
+
+def print_row(kind: str, means: list[float]) -> None:
+    """Bicubic, net and gain of every net; `means` begins with bicubic."""
+    plain = means[0]
+    cells = "".join(f"{plain:9.2f} {own:7.2f} {own - plain:+6.2f} " for own in means[1:])
+    print(f"{kind:14}{cells}", flush=True)
 
 
 def shipped(recipe: str) -> Enlarge:
@@ -112,9 +124,21 @@ def score(nets: dict[str, Enlarge], settings: SuperresRecipe, data: str, kind: s
         if name.endswith(".exr"):
             continue
         small, sharp = scores.small_and_sharp(os.path.join(data, name), settings.scale, kind)
-        results = [scores.bicubic(small, settings.scale), *(enlarge(small) for enlarge in nets.values())]
-        found.append([metrics.psnr_y(picture, sharp, settings.scale) for picture in results])
+        found.append(psnr(nets, settings.scale, small, sharp))
     return [float(value) for value in np.mean(found, axis=0)]
+
+
+def score_footage(nets: dict[str, Enlarge], scale: int, paths: list[str], kind: str) -> list[float]:
+    """As `score`, over the film files `paths`: the mean of each one's frames, then of the files."""
+    clips = [footage_scores.clip(path, scale, kind) for path in paths]
+    means = [np.mean([psnr(nets, scale, *pair) for pair in zip(*clip, strict=True)], axis=0) for clip in clips]
+    return [float(value) for value in np.mean(means, axis=0)]
+
+
+def psnr(nets: dict[str, Enlarge], scale: int, small: degrade.Pixels, sharp: degrade.Pixels) -> list[float]:
+    """PSNR-Y of one picture in dB: bicubic, then each net."""
+    results = [scores.bicubic(small, scale), *(enlarge(small) for enlarge in nets.values())]
+    return [metrics.psnr_y(picture, sharp, scale) for picture in results]
 
 
 def _planes(pixels: degrade.Pixels) -> degrade.Pixels:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 
 import numpy as np
 import pytest
@@ -19,8 +20,9 @@ from bipack.worker import model_check, slowmo_check
 from bipack.worker.slowmo_step import SlowMoStep
 from bipack_train import cli, publish_slowmo, slowmo, slowmo_recipe, slowmo_scores, slowmo_synthesis
 from bipack_train.models.slowmo import CANDIDATES, FEATURES, grown
+from bipack_train.slowmo_pool import HELD_BACK, RENDERED, MomentPool
 from bipack_train.verify import picture_frame
-from moments import rendered_pool, sliding
+from moments import SIDE, rendered_pool, sliding
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 TINY = slowmo_recipe.SlowmoRecipe(
@@ -146,6 +148,30 @@ def test_a_synthesis_network_that_knew_the_settled_path_alone_goes_on_with_what_
     assert grown(same) is same
 
 
+def test_of_what_a_clip_taught_as_much_is_kept_as_helps_its_held_back_moments():
+    pool, rendered = MomentPool(SIDE), rendered_pool().samples(RENDERED)
+    for sample in rendered:
+        peak = 255 if sample.frames.dtype == np.uint8 else 1
+        frames = [sample.frames[:, :, at : at + 3].astype(np.float32) / peak for at in (0, 3, 6)]
+        bend = np.concatenate([sample.bend, np.ones((*sample.bend.shape[:2], 2))], axis=2)
+        pool.add_real(tuple(frames), sample.prior.astype(np.float32), bend, sample.time, HELD_BACK)
+    start = slowmo.networks(TINY).state_dict()
+    good, bad = (slowmo.networks(TINY).eval() for _ in range(2))
+    for nets in (good, bad):
+        nets.load_state_dict(start)
+    fit = slowmo_recipe.Fit(pixels=200, steps=150, batch=256)
+    pixels = slowmo_synthesis.gather(good["flow"], rendered_pool(), fit, 0.5, seed=1)
+    slowmo_synthesis.learn(good["synthesis"], pixels, fit, 1, stop=lambda: False)
+    torch.nn.init.normal_(bad["synthesis"].head.weight)
+    learned = {name: value.clone() for name, value in good.state_dict().items()}
+    kept = slowmo._chosen(good, start, pool, seed=1)
+    assert kept["kept"] == "1" and kept["held_back"] == str(len(rendered))
+    assert all(torch.equal(value, learned[name]) for name, value in good.state_dict().items())
+    assert float(kept["held_back_psnr"]) > float(kept["held_back_before"])
+    assert slowmo._chosen(bad, start, pool, seed=1)["kept"] == "0"
+    assert all(torch.equal(value, start[name]) for name, value in bad.state_dict().items())
+
+
 def test_the_classical_method_finds_the_frame_between():
     frames = [frame.astype(np.float32) / 255 for frame in sliding(3, step=3.0)]
     prior = classical_flow.prior_of(frames[0], frames[2])
@@ -168,7 +194,7 @@ def clip_model(tmp_path_factory):
         text = stream.read()
     text = text.replace("scene_size = 208", "scene_size = 64").replace("crop = 160", "crop = 48")
     recipe.write_text(
-        text.replace("batch = 8", "batch = 1")
+        text.replace("batch = 6", "batch = 1")
         .replace("crops_per_pair = 4", "crops_per_pair = 1")
         .replace("steps = 600", "steps = 30")
     )
@@ -192,6 +218,22 @@ def test_a_clip_becomes_a_model_folder_with_card_graphs_and_proof(clip_model):
     found = model_check.check(catalog.locate(str(clip_model)))
     assert model_check.passes(found), found
     assert {"range", "stillness", "parity"} <= {entry.topic for entry in found if entry.outcome == "ok"}
+
+
+def test_a_clip_that_goes_on_from_a_model_says_what_it_is_worth(clip_model, tmp_path):
+    for number, frame in enumerate(sliding(16, side=96, seed=5), start=1):
+        linear = color.decode(frame.astype(np.float32) / 255)
+        write_frame(str(tmp_path / f"other.{number:04d}.exr"), picture_frame(linear, half=True))
+    recipe = tmp_path / "tiny.toml"
+    with open(os.path.join(os.path.dirname(os.path.dirname(clip_model)), "tiny.toml"), encoding="utf-8") as stream:
+        recipe.write_text(re.sub("held_back = .*", "held_back = 0.4", stream.read()))
+    options = ["--clip", str(tmp_path / "other.%04d.exr"), "--skip", "4", "--init", clip_model, "--keep-flow"]
+    assert cli.main(["slowmo", "--recipe", str(recipe), *options, "--name", "own", "--out", str(tmp_path)]) == 0
+    (score,) = cards.load(str(tmp_path / "own")).scores
+    assert score.set == "held-back frames of the clip (2)" and score.baseline == "mine"
+    assert score.baseline_value is not None and score.value >= score.baseline_value > 10
+    (before, _), (after, _) = (publish_slowmo.weights_of(model) for model in (clip_model, str(tmp_path / "own")))
+    assert all(torch.equal(after[name], value) for name, value in before.items() if name.startswith("flow."))
 
 
 def test_a_published_model_gives_its_weights_back(clip_model):
@@ -232,3 +274,14 @@ def test_the_command_line_says_what_is_missing(capsys, tmp_path):
     assert "--clip" in capsys.readouterr().err
     assert cli.main(["slowmo", "--clip", str(tmp_path / "none.%04d.exr"), "--init", "none", "--skip", "1"]) == 2
     assert "--skip is 1" in capsys.readouterr().err
+    frames = sliding(7, side=96)
+    for number, frame in enumerate(frames, start=1):
+        linear = color.decode(frame.astype(np.float32) / 255)
+        write_frame(str(tmp_path / f"fast.{number:04d}.exr"), picture_frame(linear, half=True))
+    recipe = tmp_path / "small.toml"
+    with open(os.path.join(ROOT, "train", "recipes", "slowmo_clip.toml"), encoding="utf-8") as stream:
+        text = stream.read().replace("scene_size = 208", "scene_size = 64").replace("crop = 160", "crop = 48")
+    recipe.write_text(text)
+    options = ["--clip", str(tmp_path / "fast.%04d.exr"), "--skip", "2", "--init", "none", "--keep-flow"]
+    assert cli.main(["slowmo", "--recipe", str(recipe), *options, "--out", str(tmp_path / "run")]) == 2
+    assert "--keep-flow needs a model" in capsys.readouterr().err

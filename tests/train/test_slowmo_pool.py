@@ -9,8 +9,8 @@ import pytest
 from bipack.errors import CorruptInput, MissingInput, UsageError
 from bipack.imaging import bending, classical_flow, color
 from bipack.imaging.image_io import write_frame
-from bipack_train import slowmo_clips
-from bipack_train.slowmo_pool import RENDERED, MomentPool, crops_of
+from bipack_train import slowmo, slowmo_clips, slowmo_recipe
+from bipack_train.slowmo_pool import HELD_BACK, REAL, RENDERED, MomentPool, crops_of
 from bipack_train.verify import picture_frame
 from moments import SIDE, rendered_pool, sliding, texture
 
@@ -41,6 +41,23 @@ def test_a_gap_in_a_sequence_and_a_missing_clip_are_named(tmp_path):
         slowmo_clips.read(str(tmp_path / "slow.%04d.exr"))
     with pytest.raises(MissingInput, match="does not exist"):
         slowmo_clips.read(str(tmp_path / "fast.mp4"))
+
+
+def test_held_back_frames_are_not_learned_from(monkeypatch):
+    frames = sliding(18, step=1.5)
+    for index, frame in enumerate(frames):
+        frame[:, :, 2] = 10 * index
+    clip = slowmo_clips.Clip("slide", frames)
+    monkeypatch.setattr(slowmo_clips, "read", lambda *_: clip)
+    uses = (slowmo_recipe.ClipUse("fast.mp4", (2, 4), pairs=20),)
+    data = slowmo_recipe.Data(clips=uses, scenes=0, scene_size=SIDE, crops_per_pair=1, held_back=1 / 3)
+    schedule = slowmo_recipe.Schedule(crop=SIDE)
+    pool = slowmo.make_pool(slowmo_recipe.SlowmoRecipe("a", "A", "1", "A test.", data=data, schedule=schedule), "")
+    assert pool.count(REAL) == 2 * (4 + 2) and pool.count(HELD_BACK) == 4 + 2
+    for group, allowed in ((REAL, {*range(6), *range(12, 18)}), (HELD_BACK, {*range(6, 12)})):
+        used = {int(value) // 10 for sample in pool.samples(group) for value in np.unique(sample.frames[:, :, 2::3])}
+        assert used == allowed
+    assert slowmo._held_back(18, 1 / 3, 6) == slowmo._held_back(18, 0.0, 2) == (0, 0), "too few, or not wanted"
 
 
 def test_crops_hold_the_frame_that_lies_at_their_time():

@@ -65,7 +65,7 @@ def run_recipe(path: str, args: argparse.Namespace) -> int:
     # Not at the top: torch takes seconds to import, and --help should not wait for it.
     import torch
 
-    from bipack_train import publish_slowmo, slowmo, slowmo_recipe
+    from bipack_train import publish_slowmo, slowmo, slowmo_pool, slowmo_recipe
 
     clips = list(getattr(args, "clip", []))
     settings = _with_options(slowmo_recipe.load_recipe(path), args)
@@ -78,7 +78,7 @@ def run_recipe(path: str, args: argparse.Namespace) -> int:
     weights, base = (None, "") if start == "none" else publish_slowmo.weights_of(start)
     if not getattr(args, "publish_only", False):
         pool = slowmo.pool_for(settings, args.data or "", out)
-        if not len(pool):
+        if not pool.count(slowmo_pool.REAL) + pool.count(slowmo_pool.RENDERED):
             raise UsageError("The clips have no motion to learn from: only cuts or held frames, or fewer than --skip.")
         keep_flow = _keeps_flow(args, weights is not None)
         slowmo.train(settings, pool, out, device=args.device, resume=args.resume, weights=weights, keep_flow=keep_flow)

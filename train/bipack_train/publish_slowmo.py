@@ -12,6 +12,7 @@ import logging
 import os
 import shutil
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -64,11 +65,12 @@ def publish(
     os.makedirs(workshop, exist_ok=True)
     try:
         _export(nets, settings, workshop)
-        card = _card(settings, recipe_path, checkpoint.load(path), workshop, base_model)
+        state = checkpoint.load(path)
+        card = _card(settings, recipe_path, state, workshop, base_model)
         cards.save(card, workshop)
         _refuse_failures(card.name, checks(nets, workshop))
         table = slowmo_scores.table(workshop, data, moments) if data else []
-        card = _scored(card, table)
+        card = _scored(card, table, state.extra)
         cards.save(card, workshop)
         _prove(workshop, settings.seed)
         atomic.write_bytes(os.path.join(workshop, verify.README), readme(card, table).encode("utf-8"))
@@ -142,12 +144,17 @@ def _card(
     )
 
 
-def _scored(card: ModelCard, table: Sequence[slowmo_scores.SetScore]) -> ModelCard:
-    scores = tuple(
+def _scored(card: ModelCard, table: Sequence[slowmo_scores.SetScore], extra: Mapping[str, Any]) -> ModelCard:
+    """The card with the held-out sets and, where a clip was fitted, its own held-back frames."""
+    scores = [
         Score("PSNR", f"{row.name} ({row.moments})", round(row.model, 2), "DIS", round(row.classical, 2))
         for row in table
-    )
-    return dataclasses.replace(card, scores=scores)
+    ]
+    if "held_back" in extra:
+        base = card.training.base_model.partition("@")[0]
+        found, before = float(extra["held_back_psnr"]), float(extra["held_back_before"])
+        scores.insert(0, Score("PSNR", f"held-back frames of the clip ({extra['held_back']})", found, base, before))
+    return dataclasses.replace(card, scores=tuple(scores))
 
 
 # Checks -------------------------------------------------------------------------------------------------------------

@@ -40,7 +40,7 @@ from bipack_train.devices import pick_device
 from bipack_train.ema import Ema
 from bipack_train.models.slowmo import SynthesisNet, enlarge, grown, read
 from bipack_train.models.slowmo_flow import FlowNet
-from bipack_train.slowmo_pool import RENDERED, Batch, MomentPool, crops_of, default_path
+from bipack_train.slowmo_pool import HELD_BACK, RENDERED, Batch, MomentPool, crops_of, default_path
 from bipack_train.slowmo_recipe import Schedule, SlowmoRecipe
 from bipack_train.training_log import TrainingLog, finite
 
@@ -58,6 +58,13 @@ _OUTER = ("at_quarter.enter", *(f"levels.{level}.{part}" for level in range(3) f
 """Layers of the flow network that Adam turns; the others are turned by Muon."""
 
 _WEIGHT_DECAY = 0.01
+
+_KEPT = (0.0, 0.5, 1.0)
+"""Shares of what a clip taught of which one is kept, by what it does to the held-back moments."""
+
+_HELD_BACK_PAIRS = 12
+"""Pairs of frames of each clip and distance that are held back, where there are so many."""
+
 _LOG_COLUMNS = ("step", "minutes", "loss", "learning_rate", "psnr_of_crops")
 
 
@@ -71,9 +78,13 @@ def make_pool(settings: SlowmoRecipe, folder: str, threads: int = 2) -> MomentPo
     for number, use in enumerate(data.clips):
         clip = slowmo_clips.read(os.path.join(folder, use.path), use.start, use.count, use.shrink)
         rng = np.random.default_rng([settings.seed, 11, number])
+        held_back = _held_back(len(clip), data.held_back, max(use.skips))
+        learned = [(0, held_back[0]), (held_back[1], len(clip))]
         for skip in use.skips:
-            for crop in crops_of(clip, skip, use.pairs, data.crops_per_pair, data.scene_size, rng):
+            for crop in crops_of(clip, skip, use.pairs, data.crops_per_pair, data.scene_size, rng, learned):
                 pool.add_real(*crop)
+            for crop in crops_of(clip, skip, _HELD_BACK_PAIRS, data.crops_per_pair, data.scene_size, rng, [held_back]):
+                pool.add_real(*crop, HELD_BACK)
     if data.scenes:
         cuttings = _cuttings(settings, folder)
 
@@ -86,6 +97,14 @@ def make_pool(settings: SlowmoRecipe, folder: str, threads: int = 2) -> MomentPo
             for moving in workers.map(render, range(data.scenes)):
                 pool.add_rendered(moving)
     return pool
+
+
+def _held_back(frames: int, share: float, skip: int) -> tuple[int, int]:
+    """The stretch of a clip that is held back, first frame and the one after the last: in its middle, since clips begin
+    and end otherwise than they go on. Empty where it, or what is left beside it, is too short for a pair."""
+    count = round(share * frames)
+    begins = (frames - count) // 2
+    return (begins, begins + count) if min(count, begins) > skip else (0, 0)
 
 
 def _cuttings(settings: SlowmoRecipe, folder: str) -> list[pictures.Pixels]:
@@ -273,9 +292,11 @@ def train(
     os.makedirs(out, exist_ok=True)
     log.info("%d rendered moments of %d, %.0f MB", pool.count(RENDERED), len(pool), pool.megabytes)
     run = start_run(settings, pick_device(device))
+    start: dict[str, Tensor] | None = None
     if weights is not None:
         _begin_with(run.nets, weights, keep_flow)
         run.ema = Ema(run.nets, settings.schedule.ema)
+        start = {name: value.cpu() for name, value in run.ema.state().items()}
     if resume and os.path.exists(path):
         state = timed_run.restore(run, run.nets, path)
         log.info("going on from step %d", run.step)
@@ -285,7 +306,7 @@ def train(
     if not keep_flow:
         _loop(run, pool, path, rows, stop)
     if keep_flow or progress(run) >= 1.0:
-        _fit(run, pool, path, rows, stop)
+        _fit(run, pool, path, rows, start, stop)
     return run
 
 
@@ -307,20 +328,49 @@ def _begin_with(nets: nn.ModuleDict, weights: dict[str, Tensor], keep_flow: bool
             log.info("The model to start from has another %s network than the recipe: it begins afresh.", part)
 
 
-def _fit(run: Run, pool: MomentPool, path: str, rows: TrainingLog, stop: Callable[[], bool]) -> None:
-    """Fit the synthesis network to what the finished flow network finds."""
+def _fit(
+    run: Run,
+    pool: MomentPool,
+    path: str,
+    rows: TrainingLog,
+    start: dict[str, Tensor] | None,
+    stop: Callable[[], bool],
+) -> None:
+    """Fit the synthesis network to what the finished flow network finds; where moments are held back, keep as much of
+    all that was learned since `start` as is best for them."""
     begun, settings = time.monotonic(), run.settings
     nets = averaged(run)
     synthesis = nets["synthesis"]
     assert isinstance(synthesis, SynthesisNet)
     pixels = slowmo_synthesis.gather(nets["flow"], pool, settings.synthesis, settings.data.real_share, settings.seed)
     gain = slowmo_synthesis.learn(synthesis, pixels, settings.synthesis, settings.seed, stop)
+    own = _chosen(nets, start, pool, settings.seed) if start and pool.count(HELD_BACK) else {}
     run.nets["synthesis"].load_state_dict(synthesis.state_dict())
     run.ema.load(nets.state_dict(), run.ema.updates)
     run.step += settings.synthesis.steps
     run.seconds += time.monotonic() - begun
     rows.add(run.step, f"{run.seconds / 60:.2f}", f"{-gain:.4f}", settings.synthesis.learning_rate, "")
-    timed_run.save(run, run.nets, path, fitted="yes")
+    timed_run.save(run, run.nets, path, fitted="yes", **own)
+
+
+def _chosen(nets: nn.ModuleDict, start: dict[str, Tensor], pool: MomentPool, seed: int) -> dict[str, str]:
+    """Bring `nets` back towards `start` as far as is best for the held-back moments; what the checkpoint says of it."""
+    samples, learned = pool.samples(HELD_BACK), {name: value.clone() for name, value in nets.state_dict().items()}
+    found: dict[float, float] = {}
+    for share in _KEPT:
+        nets.load_state_dict({name: torch.lerp(start[name], learned[name], share) for name in learned})
+        found[share] = float(slowmo_synthesis.scores(nets, samples, seed).mean())
+        log.info("%.0f%% of what was learned: %.3f dB on %d held-back crops", 100 * share, found[share], len(samples))
+    best = max(found, key=found.__getitem__)
+    nets.load_state_dict({name: torch.lerp(start[name], learned[name], best) for name in learned})
+    if best == 0.0:
+        log.warning("The clip taught nothing that helps its own held-back frames: the model stays what it was.")
+    return {
+        "kept": f"{best:g}",
+        "held_back": str(len(samples)),
+        "held_back_psnr": f"{found[best]:.2f}",
+        "held_back_before": f"{found[0.0]:.2f}",
+    }
 
 
 def _loop(run: Run, pool: MomentPool, path: str, rows: TrainingLog, stop: Callable[[], bool]) -> None:

@@ -25,7 +25,7 @@ from bipack.imaging.classical_flow import prior_of
 from bipack_train import motion_scenes, slowmo_clips
 
 Pixels = NDArray[np.float32]
-RENDERED, REAL = "rendered", "real"
+RENDERED, REAL, HELD_BACK = "rendered", "real", "held back"
 
 _ALONE = 0.1
 """Share of crops for which the frame before, or the one after, is taken for unknown: shots begin and end."""
@@ -115,9 +115,11 @@ class MomentPool:
         bend = bending.measured(frames[:2], prior, *(moving.around or (None, None)))
         self._add(RENDERED, frames, prior, bend, truth, seen, moving.time)
 
-    def add_real(self, frames: tuple[Pixels, Pixels, Pixels], prior: Pixels, bend: Pixels, time: float) -> None:
+    def add_real(
+        self, frames: tuple[Pixels, Pixels, Pixels], prior: Pixels, bend: Pixels, time: float, group: str = REAL
+    ) -> None:
         """Add a crop of a real moment; `prior` and `bend` were computed on the whole frames."""
-        self._add(REAL, frames, prior, bend, None, None, time)
+        self._add(group, frames, prior, bend, None, None, time)
 
     def _add(
         self,
@@ -255,13 +257,25 @@ def moment_of(
 
 
 def crops_of(
-    clip: slowmo_clips.Clip, skip: int, pairs: int, per_pair: int, side: int, rng: np.random.Generator
+    clip: slowmo_clips.Clip,
+    skip: int,
+    pairs: int,
+    per_pair: int,
+    side: int,
+    rng: np.random.Generator,
+    within: Sequence[tuple[int, int]] | None = None,
 ) -> Iterator[tuple[tuple[Pixels, Pixels, Pixels], Pixels, Pixels, float]]:
     """Crops of `pairs` random moments of a clip, `skip` frames apart, chosen where something moves.
 
-    Yields (frame 0, frame 1, between), prior, bend and time; prior and bend are computed on whole frames, as in use.
+    Each lies inside one of the stretches `within`, first frame and the one after the last. Yields (frame 0, frame 1,
+    between), prior, bend and time; prior and bend are computed on whole frames, as in use.
     """
-    moments: Sequence[slowmo_clips.Between] = list(clip.moments(skip))
+    stretches = [(0, len(clip))] if within is None else within
+    moments = [
+        moment
+        for moment in clip.moments(skip)
+        if any(first <= moment.first and moment.second < last for first, last in stretches)
+    ]
     if not moments:
         return
     for index in rng.choice(len(moments), min(pairs, len(moments)), replace=False):

@@ -60,6 +60,9 @@ class Data:
     clips: tuple[ClipUse, ...] = ()
     crops_per_pair: int = 4
     real_share: float = 0.5
+    held_back: float = 0.0
+    """Share of each clip's frames, in its middle, that is not learned from: how much of what was learned is kept is
+    chosen by them. 0, or too few for a pair = all of it is kept."""
 
 
 @dataclass(frozen=True)

@@ -90,26 +90,65 @@ def gather(flow_net: nn.Module, pool: MomentPool, fit: Fit, real_share: float, s
 @torch.no_grad()
 def _pixels_of(flow_net: nn.Module, sample: Sample, count: int, rng: np.random.Generator) -> tuple[Array, ...]:
     """Features, first guess, candidates, truth and weight of random pixels of one moment."""
+    found = _found(flow_net, sample, rng)
+    error = found.error(torch.softmax(model.enlarge(found.guess), dim=1))
+    row, column, chance = _places(found.moved, count, rng)
+    at = 2 * row + rng.integers(0, 2, count), 2 * column + rng.integers(0, 2, count)
+    return (
+        _picture(found.features)[row, column],
+        _picture(found.guess)[row, column],
+        np.stack([one[at] for one in found.light], axis=1),
+        found.between[at],
+        (1 / chance / (error + _FLOOR)).astype(np.float32),
+    )
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What the flow of one moment brings."""
+
+    features: Tensor
+    guess: Tensor
+    """(1, FEATURES) and (1, CANDIDATES, height / 2, width / 2), as `model.read` gives them."""
+
+    moved: Sequence[Array]
+    light: Sequence[Array]
+    """The candidates, (height, width, 3): encoded, of the moved ones alone; all of them, scene-linear."""
+
+    between: Array
+    """The true frame, encoded."""
+
+    def error(self, weights: Tensor) -> float:
+        """Mean squared error, encoded and away from the border, of the candidates mixed by weights (1, CANDIDATES,
+        height, width)."""
+        counts = _picture(weights)
+        mixed = np.asarray(sum(counts[:, :, index, None] * one for index, one in enumerate(self.light)), np.float32)
+        inner = (slice(_MARGIN, -_MARGIN), slice(_MARGIN, -_MARGIN))
+        return float(np.square(color.encode(mixed) - self.between)[inner].mean())
+
+
+@torch.no_grad()
+def _found(flow_net: nn.Module, sample: Sample, rng: np.random.Generator) -> _Found:
     frame0, frame1, between, prior, around, moment = moment_of(sample, rng, model.MULTIPLE)
     flow, bend, _ = flow_net(*(_planes(one) for one in (frame0, frame1, prior, around)))
     measured = bending.steadied(around, frame0, frame1)
     found = candidates(frame0, frame1, _picture(flow), _picture(bend), moment, measured)
     pictures = _planes(np.concatenate([*found.moved, frame0, frame1], axis=2))
     features, guess = model.read(pictures, _planes(found.landed), torch.full((1, 1, 1, 1), moment))
-    light = _light(frame0, frame1, found.shifts)
-    weights = _picture(torch.softmax(model.enlarge(guess), dim=1))
-    mixed = np.asarray(sum(weights[:, :, index, None] * one for index, one in enumerate(light)), np.float32)
-    inner = (slice(_MARGIN, -_MARGIN), slice(_MARGIN, -_MARGIN))
-    error = float(np.square(color.encode(mixed) - between)[inner].mean())
-    row, column, chance = _places(found.moved, count, rng)
-    at = 2 * row + rng.integers(0, 2, count), 2 * column + rng.integers(0, 2, count)
-    return (
-        _picture(features)[row, column],
-        _picture(guess)[row, column],
-        np.stack([one[at] for one in light], axis=1),
-        between[at],
-        (1 / chance / (error + _FLOOR)).astype(np.float32),
-    )
+    return _Found(features, guess, found.moved, _light(frame0, frame1, found.shifts), between)
+
+
+@torch.no_grad()
+def scores(nets: nn.ModuleDict, samples: Sequence[Sample], seed: int) -> Array:
+    """PSNR in dB of each moment as both networks make it; the same `seed` judges the same."""
+    synthesis, found = nets["synthesis"], []
+    assert isinstance(synthesis, model.SynthesisNet)
+    for index, sample in enumerate(samples):
+        one = _found(nets["flow"], sample, np.random.default_rng([seed, 4, index]))
+        change = synthesis.change(one.features)
+        error = one.error(model.enlarge(torch.softmax(one.guess + change, dim=1)))
+        found.append(-10 * math.log10(error + 1e-10))
+    return np.array(found, np.float32)
 
 
 def _places(moved: Sequence[Array], count: int, rng: np.random.Generator) -> tuple[NDArray[np.int64], ...]:

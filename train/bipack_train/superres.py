@@ -95,6 +95,7 @@ def build_net(settings: SuperresRecipe) -> PlainNet:
         noise=size.noise,
         branched=size.branched,
         balance=size.balance,
+        stride=size.stride,
     )
 
 

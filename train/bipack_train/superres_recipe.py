@@ -27,7 +27,7 @@ class Network:
     """Channels of each inner convolution."""
 
     depth: int = 10
-    """Convolutions in all; also the tile overlap that makes tiling exact."""
+    """Convolutions in all; times `stride` also the tile overlap that makes tiling exact."""
 
     expansion: int = 2
     """Width of the expanded training branch over `width`; nothing of it is left after export."""
@@ -44,6 +44,10 @@ class Network:
     balance: bool = field(default=True, metadata=recipe.VOLATILE)
     """False leaves out the last step of the limit beside lights, which keeps the light of glints and costs a small
     network a third of its time. Training does not see it."""
+
+    stride: int = 1
+    """Side in plate pixels of the blocks that the convolutions work on: 1, or 2 for four times the weights at the same
+    work."""
 
 
 @dataclass(frozen=True)
@@ -194,6 +198,10 @@ def load_recipe(path: str) -> SuperresRecipe:
         raise UsageError(
             f"Recipe {path}: data.shots are for networks of several frames; set network.frames, or shots = 0."
         )
+    if settings.network.stride not in (1, 2) or schedule.patch % settings.network.stride:
+        raise UsageError(f"Recipe {path}: network.stride is 1 or 2, and 2 needs an even schedule.patch.")
+    if settings.network.stride > 1 and settings.network.branched:
+        raise UsageError(f"Recipe {path}: network.stride = 2 is for bare convolutions; set network.branched = false.")
     if settings.keep and (settings.network.frames == 1 or not settings.init):
         raise UsageError(
             f"Recipe {path}: keep = true keeps a model of one frame; it needs init and network.frames > 1."

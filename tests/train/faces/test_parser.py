@@ -85,6 +85,11 @@ def test_the_published_graph_is_the_network_and_starts_another_run(stage: scenes
         assert publish.weights_of(str(start), "small")[1] == label
     same = Exported(again)(torch.from_numpy(picture))
     assert float((same[0] - expected[0]).abs().max()) < 1e-4
+    # Folded filters may be tiny; the steps of the optimizer are not, and must not throw a net off what it has learned.
+    for conv, norm in publish._order_of_use(again):
+        if norm is not None:
+            size = conv.weight.square().mean((1, 2, 3)).sqrt() * (conv.weight[0].numel() / 2) ** 0.5
+            assert torch.allclose(size, torch.ones_like(size), atol=1e-3)
     with pytest.raises(ModelRefused, match="medium"):
         publish.weights_of(str(tmp_path / "tiny"), "medium")
     assert publish.weights_of(str(tmp_path), "medium")[1] == label

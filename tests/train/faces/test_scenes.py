@@ -57,7 +57,8 @@ def test_clothes_get_patterns_and_skin_none(monkeypatch: pytest.MonkeyPatch) -> 
         monkeypatch.setattr(scenes, "_PATTERNED", share)
         planes = stage._empty(np.random.default_rng(2), 64)
         planes[0][:] = 0
-        stage._place(np.random.default_rng(3), planes, where, dataclasses.replace(faces, alpha=faces.alpha * 0 + 255))
+        solid, rng = dataclasses.replace(faces, alpha=faces.alpha * 0 + 255), np.random.default_rng(3)
+        stage._draw(rng, planes, stage._stand(rng, where, solid), where, solid)
         made.append(planes)
     changed = (made[0][0] != made[1][0]).any(-1)
     worn = made[0][1] == 0
@@ -132,34 +133,57 @@ def test_half_of_the_crops_are_made_from_close_ups() -> None:
     assert 0.25 < np.mean([not (labels == INDEX["nose"]).any() for labels in crops]) < 0.75
 
 
-def test_a_bend_moves_picture_and_labels_alike() -> None:
-    labels = tiny_faces.labels()[16:272:2, 16:272:2].copy()
-    planes = (np.repeat(labels[..., None], 3, 2).astype(np.float32), labels, np.zeros((128, 128, 5), np.float32),
-              np.zeros((128, 128), np.float32))  # fmt: skip
-    linear, bent, _, _ = camera.bent(np.random.default_rng(4), planes, 4.0)
-    flat = cv2.morphologyEx(bent, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)) == 0
-    inside = cv2.erode(flat.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
-    assert (bent != labels).mean() > 0.02 and np.abs(linear[inside][:, 0] - bent[inside]).max() < 1e-3
+def test_regions_end_nearer_to_where_the_picture_shows_it_than_the_nearest_label() -> None:
+    rows, columns = np.mgrid[0:100, 0:100] + 0.5
+    labels = (np.hypot(columns - 50, rows - 50) < 30).astype(np.uint8) * np.uint8(5)
+    wrong = np.zeros(2)
+    for turn, scale in ((0.2, 1.3), (0.5, 1.15), (-0.3, 0.9), (0.1, 1.5)):
+        matrix = scale * np.array([[np.cos(turn), -np.sin(turn), 0], [np.sin(turn), np.cos(turn), 0]])
+        matrix[:, 2] = 50.3 - matrix[:, :2] @ [50, 50]
+        truth = np.hypot(columns - 50.3, rows - 50.3) < 30 * scale
+        places = scenes._places(matrix, 100, None)
+        found = scenes._strongest(labels, lambda plane, at=places: cv2.remap(plane, at, None, cv2.INTER_LINEAR))
+        nearest = cv2.remap(labels, places, None, cv2.INTER_NEAREST)
+        assert set(np.unique(found)) == {0, 5} and (found == 5).sum() == pytest.approx(truth.sum(), rel=0.01)
+        wrong += [((one == 5) != truth).sum() for one in (found, nearest)]
+    assert wrong[0] < 0.8 * wrong[1]
 
 
-def test_brows_move_with_their_labels_and_the_lower_face_stays() -> None:
-    rows = np.repeat(np.arange(256)[:, None], 256, 1)
-    labels = np.full((256, 256), INDEX["skin"], np.uint8)
+def test_a_pull_moves_picture_regions_and_points_alike() -> None:
+    faces = tiny_faces.faces()
+    faces = dataclasses.replace(faces, color=np.repeat(faces.labels[..., None], 3, 3) * np.uint8(12))
+    stage = scenes.Stage(faces, GREY, 64, (20.0, 50.0))
+    where = scenes.Placing(60.0, 0.1, np.array([64.0, 66.0]), held=True)
+    standing = stage._stand(np.random.default_rng(1), where, faces)
+    drawn = []
+    rng = np.random.default_rng(4)
+    pulls = camera.pull(rng, 128, 2.0), camera.pull(rng, 128, 1.5)
+    for moved in (None, pulls[0], camera.after(*pulls)):
+        planes = stage._empty(np.random.default_rng(2), 128)
+        stage._draw(np.random.default_rng(3), planes, standing, where, faces, moved)
+        drawn.append(planes)
+    rows, columns = np.mgrid[0:128, 0:128].astype(np.float32)
+    sure = ~np.isin(drawn[0][1], (0, scenes.UNKNOWN))
+    for earlier, later, (across, down) in ((0, 1, pulls[0]), (1, 2, pulls[1])):
+        # Pulling the one picture gives the other, but for what sampling twice blurs.
+        again = cv2.remap(drawn[earlier][1], columns + across, rows + down, cv2.INTER_NEAREST)
+        assert (drawn[later][1] != drawn[earlier][1])[sure].mean() > 0.05
+        assert (drawn[later][1] != again)[sure].mean() < 0.08
+        for point in range(5):
+            heat = cv2.remap(drawn[earlier][2][..., point], columns + across, rows + down, cv2.INTER_LINEAR)
+            place, same = (np.argwhere(one > 0.6).mean(0) for one in (drawn[later][2][..., point], heat))
+            assert np.abs(place - same).max() < 0.6
+
+
+def test_brows_move_and_the_lower_face_stays() -> None:
     points = np.array([[158.0, 110], [98, 110], [128, 140], [150, 165], [106, 165]])
-    width = 160.0
-    labels[80:88] = INDEX["brow_l"]  # 0.16 widths above the eyes
-    planes = (np.repeat(rows[..., None], 3, 2).astype(np.float32), labels, np.zeros((256, 256, 5), np.float32),
-              np.zeros((256, 256), np.float32))  # fmt: skip
-    places = []
+    width, lower = 160.0, []
     for seed in range(20):
-        linear, moved, _, _ = camera.with_brows_moved(np.random.default_rng(seed), planes, points, width)
-        below = slice(106, None)
-        assert np.array_equal(moved[below], labels[below]) and np.allclose(linear[below], planes[0][below], atol=1e-3)
-        found = np.flatnonzero(moved[:, 128] == INDEX["brow_l"])
-        # What the picture shows there is what was there.
-        assert np.abs(linear[found, 128, 0] - 83.5).max() <= 5
-        places.append(found.mean() - 83.5)
-    assert 4 < np.mean(places) < 10 and np.std(places) > 2 and max(places) <= 0.085 * width + 0.5
+        across, down = camera.brow_pull(np.random.default_rng(seed), 256, points, width)
+        assert not across.any() and not down[106:].any() and np.diff(down[:, 128]).min() > -1
+        # Brows lie 0.16 widths above the eyes: what is shown further down was there.
+        lower.append(-float(down[84, 128]))
+    assert 4 < np.mean(lower) < 10 and np.std(lower) > 2 and max(lower) <= 0.085 * width
 
 
 def test_backgrounds_leave_out_what_the_recipe_excludes(tmp_path: Path) -> None:

@@ -16,6 +16,11 @@ from bipack_train.faces.mesh import Floats
 Planes = tuple[Floats, NDArray[np.uint8], Floats, Floats]
 """Picture, labels, heat-maps and octaves of one scene; see scenes.Scenes."""
 
+Pull = tuple[Floats, Floats]
+"""How far across and how far down, in pixels, lies what a picture shows at each place once it is pulled."""
+
+_EDGE = cv2.BORDER_REPLICATE
+
 LUMA = np.array([[0.3], [0.59], [0.11]], np.float32)
 
 
@@ -49,15 +54,14 @@ def cut(rng: np.random.Generator, planes: Planes, unknown: int) -> Planes:
     return picture, labels, heat, octaves
 
 
-def bent(rng: np.random.Generator, planes: Planes, reach: float) -> Planes:
-    """The scene on a cloth that was pulled at: places move by about `reach` pixels, neighbours alike."""
-    side = len(planes[1])
+def pull(rng: np.random.Generator, side: int, reach: float) -> Pull:
+    """A cloth of `side` pixels that was pulled at: places move by about `reach` pixels, neighbours alike."""
     cells = float(rng.uniform(2, 5))
     across, down = (np.float32(reach) * field(rng, side, cells) for _ in range(2))
-    return _moved(planes, across, down)
+    return across, down
 
 
-def with_brows_moved(rng: np.random.Generator, planes: Planes, points: NDArray[np.float64], width: float) -> Planes:
+def brow_pull(rng: np.random.Generator, side: int, points: NDArray[np.float64], width: float) -> Pull:
     """The face at `points` (5, 2), `width` pixels wide, with its brows nearer to the eyes or further from them.
 
     The mesh has their middle 0.176 widths (24 mm) above the pupils, people anywhere from there down to 0.09: 0.115 is
@@ -65,30 +69,34 @@ def with_brows_moved(rng: np.random.Generator, planes: Planes, points: NDArray[n
     """
     eyes, mouth = points[:2].mean(0), points[3:].mean(0)
     turn = (mouth - eyes) / (np.linalg.norm(mouth - eyes) + 1e-6)
-    rows, columns = np.mgrid[0 : len(planes[1]), 0 : len(planes[1])].astype(np.float32)
+    rows, columns = np.mgrid[0:side, 0:side].astype(np.float32)
     height = ((columns + 0.5 - eyes[0]) * turn[0] + (rows + 0.5 - eyes[1]) * turn[1]) / width
     # Less steep than 1, so that nothing is folded.
     share = np.interp(height, [-0.45, -0.22, -0.14, -0.03], [0, 1, 1, 0])
     lower = width * float(np.clip(rng.normal(0.045, 0.03), -0.02, 0.085)) * share
-    return _moved(planes, *((-lower * one).astype(np.float32) for one in turn))
+    across, down = ((-lower * one).astype(np.float32) for one in turn)
+    return across, down
 
 
-def _moved(planes: Planes, across: Floats, down: Floats) -> Planes:
-    """What lies `across` and `down` pixels away is brought here."""
-    side = len(planes[1])
-    rows, columns = np.mgrid[0:side, 0:side].astype(np.float32)
+def after(first: Pull, second: Pull) -> Pull:
+    """What `first` and then `second` do, as one: a picture is then sampled once."""
+    across, down = (cv2.remap(one, *_reached(second), cv2.INTER_LINEAR, borderMode=_EDGE) for one in first)
+    return across + second[0], down + second[1]
 
-    def moved(plane: Floats | NDArray[np.uint8], method: int) -> Floats:
-        return np.asarray(cv2.remap(plane, columns + across, rows + down, method, borderMode=cv2.BORDER_REFLECT_101))
 
-    linear, labels, heat, octaves = planes
-    nearest = cv2.INTER_NEAREST
-    return (
-        moved(linear, cv2.INTER_LINEAR),
-        np.asarray(moved(labels, nearest), np.uint8),
-        moved(heat, cv2.INTER_LINEAR),
-        moved(octaves, nearest),
-    )
+def pulled_points(points: NDArray[np.float64], moved: Pull) -> NDArray[np.float64]:
+    """Where `points` (n, 2) of a picture lie after it was pulled."""
+    found = points.copy()
+    for _ in range(4):
+        places = (found - 0.5).astype(np.float32)[None]
+        shift = [cv2.remap(one, places, None, cv2.INTER_LINEAR, borderMode=_EDGE)[0] for one in moved]
+        found = points - np.stack(shift, 1)
+    return found
+
+
+def _reached(moved: Pull) -> Pull:
+    rows, columns = np.mgrid[0 : len(moved[0]), 0 : len(moved[0])].astype(np.float32)
+    return columns + moved[0], rows + moved[1]
 
 
 def field(rng: np.random.Generator, side: int, cells: float) -> Floats:

@@ -182,7 +182,7 @@ def readme(card: ModelCard, found: dict[str, float]) -> str:
 def weights_of(model: str, size: str) -> tuple[dict[str, torch.Tensor], str]:
     """(weights, name@sha256) of a parser to start from: a run's folder, a checkpoint, a model by name or folder.
 
-    A published graph has its normalisation folded into the convolutions; the run starts with that folding in place.
+    A published graph has its normalisation folded into the convolutions; here they are told apart again (`_of_onnx`).
     Raises MissingInput, ModelRefused.
     """
     for name in (os.path.join(model, parser.CHECKPOINT), model):
@@ -205,7 +205,11 @@ def _label(path: str) -> str:
 
 
 def _of_onnx(path: str, size: str) -> dict[str, torch.Tensor]:
-    """Folded weights back into a network: each convolution takes them, its normalisation becomes the identity."""
+    """Folded weights back into a network that gives the same.
+
+    Each filter gets the size of a fresh one, and its normalisation the rest: folded filters are up to ten times
+    smaller, and the optimizer's steps, which are as large for all, would throw such a net off what it has learned.
+    """
     graph = onnx.load(path, load_external_data=False).graph
     stored = {item.name: torch.from_numpy(onnx.numpy_helper.to_array(item).copy()) for item in graph.initializer}
     convolutions = [node for node in graph.node if node.op_type == "Conv"]
@@ -218,14 +222,17 @@ def _of_onnx(path: str, size: str) -> dict[str, torch.Tensor]:
             weight, bias = stored[node.input[1]], stored[node.input[2]]
             if conv.weight.shape != weight.shape:
                 raise ModelRefused(f"{path} is no face parser of size {size!r}, so a run cannot start from it.")
-            conv.weight.copy_(weight)
             if norm is None:
                 assert conv.bias is not None
+                conv.weight.copy_(weight)
                 conv.bias.copy_(bias)
                 continue
             norm.running_mean.zero_()  # type: ignore[union-attr]
             norm.running_var.fill_(1.0)  # type: ignore[union-attr]
-            norm.weight.fill_((1.0 + norm.eps) ** 0.5)
+            fresh = (2.0 / weight[0].numel()) ** 0.5
+            gain = (weight.square().mean((1, 2, 3)).sqrt() / fresh).clamp(min=1e-3)
+            conv.weight.copy_(weight / gain[:, None, None, None])
+            norm.weight.copy_(gain * (1.0 + norm.eps) ** 0.5)
             norm.bias.copy_(bias)
     return net.state_dict()
 

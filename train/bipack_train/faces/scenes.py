@@ -9,7 +9,7 @@ Everything is made from one generator: the same state makes the same pictures.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -107,6 +107,22 @@ class Placing:
 
 
 @dataclass(frozen=True, eq=False)
+class Standing:
+    """One of the faces of a pool where it goes."""
+
+    index: int
+    flip: bool
+    scale: float
+    """Pixels of the picture for one of the pool's."""
+
+    matrix: NDArray[np.float64]
+    """(2, 3) from pixels of the pool's picture to those of the picture, both with centres at .5."""
+
+    points: NDArray[np.float64]
+    """(5, 2) the face's points there."""
+
+
+@dataclass(frozen=True, eq=False)
 class Stage:
     """What scenes are made of."""
 
@@ -138,7 +154,8 @@ class Stage:
         crowd = np.array([0.0, 0.7, 0.215, 0.085]) * (1 - self.empty)
         crowd[0] = self.empty
         for _ in range(int(rng.choice(4, p=crowd))):
-            self._place(rng, planes, self._anywhere(rng), self.faces)
+            where = self._anywhere(rng)
+            self._draw(rng, planes, self._stand(rng, where, self.faces), where, self.faces)
         return camera.seen(rng, planes)
 
     def crop(self, rng: np.random.Generator, side: int, faces: Faces | None = None) -> Planes:
@@ -146,21 +163,22 @@ class Stage:
         planes = self._empty(rng, side)
         if rng.random() < 0.12:
             behind = Placing(side / SPAN * float(rng.uniform(0.5, 1.0)), 0.0, side * rng.uniform(0, 1, 2), held=True)
-            self._place(rng, planes, behind, self.faces)
+            self._draw(rng, planes, self._stand(rng, behind, self.faces), behind, self.faces)
         middle = side * (np.array([0.5, 0.5 + HEADROOM]) + rng.normal(0, 0.025, 2))
         width = side / SPAN * float(np.exp(rng.normal(0, 0.15)))
         if faces is None:
             faces = self.close if self.close is not None and rng.random() < 0.5 else self.faces
         where = Placing(width, np.radians(rng.normal(0, 5)), middle, held=True)
-        points = self._place(rng, planes, where, faces)
-        if rng.random() < 0.8:
-            planes = camera.with_brows_moved(rng, planes, points, width)
+        standing = self._stand(rng, where, faces)
+        moved = camera.brow_pull(rng, side, standing.points, width) if rng.random() < 0.8 else None
+        if rng.random() < 0.5:
+            bend = camera.pull(rng, side, 0.035 * width)
+            moved = bend if moved is None else camera.after(moved, bend)
+        self._draw(rng, planes, standing, where, faces, moved)
         if rng.random() < 0.2:
             camera.hide(rng, planes, self._ground(rng, side), width)
         if rng.random() < 0.12:
             planes = camera.cut(rng, planes, UNKNOWN)
-        if rng.random() < 0.5:
-            planes = camera.bent(rng, planes, 0.035 * width)
         return camera.seen(rng, planes)
 
     def _empty(self, rng: np.random.Generator, side: int) -> Planes:
@@ -193,12 +211,10 @@ class Stage:
             linear = cv2.GaussianBlur(linear, (0, 0), float(rng.uniform(0.5, 6)))
         return np.asarray(linear * np.float32(2.0 ** rng.normal(0, 0.5)), np.float32)
 
-    def _place(self, rng: np.random.Generator, planes: Planes, where: Placing, faces: Faces) -> NDArray[np.float64]:
-        """Put one of `faces` into `planes`, in place; its points there, (5, 2)."""
-        linear, labels, heat, octaves = planes
-        side, width = len(labels), where.width
+    def _stand(self, rng: np.random.Generator, where: Placing, faces: Faces) -> Standing:
+        """One of `faces`, somebody at random, at this place."""
         index, flip = int(rng.integers(len(faces))), bool(rng.random() < 0.5)
-        scale, turn = width / float(faces.width[index]), where.turn
+        scale, turn = where.width / float(faces.width[index]), where.turn
         matrix = scale * np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
         # Heads are longer or rounder than those of the mesh.
         stretch, lean = np.exp(rng.normal(0, 0.05)), rng.normal(0, 0.03)
@@ -207,47 +223,97 @@ class Stage:
         middle = 0.5 * (points[:2].mean(0) + points[3:].mean(0))
         target = where.middle.copy()
         if where.seated:
-            target[1] = np.clip(side - (faces.side - middle[1]) * scale, target[1], 0.9 * side)
+            target[1] = np.clip(self.side - (faces.side - middle[1]) * scale, target[1], 0.9 * self.side)
         shift = target - matrix @ middle
-        whole = np.concatenate([matrix, (shift + 0.5 * matrix.sum(1) - 0.5)[:, None]], 1)
+        placed: NDArray[np.float64] = points @ matrix.T + shift
+        placed = placed[list(_SWAPPED)] if flip else placed
+        return Standing(index, flip, scale, np.concatenate([matrix, shift[:, None]], 1), placed)
+
+    def _draw(
+        self,
+        rng: np.random.Generator,
+        planes: Planes,
+        one: Standing,
+        where: Placing,
+        faces: Faces,
+        moved: camera.Pull | None = None,
+    ) -> None:
+        """Put a face into `planes`, in place, pulled as `moved` says."""
+        linear, labels, heat, octaves = planes
+        side = len(labels)
+        places = _places(one.matrix, side, moved)
         beyond = cv2.BORDER_REPLICATE if where.held else cv2.BORDER_CONSTANT
 
-        def moved(plane: NDArray[np.uint8]) -> NDArray[np.uint8]:
-            if scale < 0.75:
-                plane = cv2.GaussianBlur(plane, (0, 0), 0.42 / scale)
-            return np.asarray(cv2.warpAffine(plane, whole, (side, side), borderMode=beyond))
+        def sampled(plane: NDArray[np.uint8]) -> NDArray[np.uint8]:
+            if one.scale < 0.75:
+                plane = cv2.GaussianBlur(plane, (0, 0), 0.42 / one.scale)
+            return np.asarray(cv2.remap(plane, places, None, cv2.INTER_LINEAR, borderMode=beyond))
 
-        seen = moved(faces.color[index]).astype(np.float32) * np.float32(pool.TOP / 255)
-        alpha = moved(faces.alpha[index]).astype(np.float32)[..., None] / 255
+        seen = sampled(faces.color[one.index]).astype(np.float32) * np.float32(pool.TOP / 255)
+        alpha = sampled(faces.alpha[one.index]).astype(np.float32)[..., None] / 255
         gain = np.float32(2.0 ** rng.normal(0, 0.35)) * np.exp(rng.normal(0, 0.07, 3)).astype(np.float32)
-        turned = np.array(MIRRORED, np.uint8)[faces.labels[index]] if flip else faces.labels[index]
-        mine = cv2.warpAffine(
-            turned, whole, (side, side), flags=cv2.INTER_NEAREST, borderValue=UNKNOWN if where.held else 0
-        )
+        mine = _strongest(faces.labels[one.index], sampled)
+        mine = np.array(MIRRORED, np.uint8)[mine] if one.flip else mine
+        if where.held:
+            shown = np.ones((faces.side, faces.side), np.uint8)
+            mine[cv2.remap(shown, places, None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT) == 0] = UNKNOWN
         light = color.decode(seen) * gain
         if rng.random() < _PATTERNED:
             # Rendered clothes are of one color; real ones are not.
             cloth = self._ground(rng, side)
-            worn = np.isin(mine, (0, UNKNOWN))
-            light[worn] *= cloth[worn] / (cloth.mean() + np.float32(1e-3))
+            worn = (mine == 0) | (mine == UNKNOWN)
+            light *= np.where(worn[..., None], cloth / (cloth.mean() + np.float32(1e-3)), np.float32(1))
         linear *= 1 - alpha
         linear += light
         covers = alpha[..., 0] > 0.5
         labels[covers] = mine[covers]
         octaves[covers] = np.nan
         face = covers & np.isin(mine, FACE_REGIONS)
-        octaves[face] = np.log2(width / 64)
+        octaves[face] = np.log2(where.width / 64)
         # What this face hides of an earlier one is no point of that one any more.
         heat[covers] = 0
-        placed: NDArray[np.float64] = points @ matrix.T + shift
-        placed = placed[list(_SWAPPED)] if flip else placed
-        _mark(heat, placed, _HEAT * width)
-        return placed
+        points = one.points if moved is None else camera.pulled_points(one.points, moved)
+        _mark(heat, points, _HEAT * where.width)
+
+
+def _places(matrix: NDArray[np.float64], side: int, moved: camera.Pull | None) -> Floats:
+    """(side, side, 2) x and y, counted from pixel centres, of what `matrix` (2, 3), then `moved`, bring to each pixel
+    of a picture."""
+    rows, columns = np.mgrid[0:side, 0:side].astype(np.float32)
+    if moved is not None:
+        columns, rows = columns + moved[0], rows + moved[1]
+    turn = np.linalg.inv(matrix[:, :2])
+    shift = turn @ (0.5 - matrix[:, 2]) - 0.5
+    found = [(row[0] * columns + row[1] * rows + by).astype(np.float32) for row, by in zip(turn, shift, strict=True)]
+    return np.ascontiguousarray(np.stack(found, 2))
+
+
+def _strongest(
+    labels: NDArray[np.uint8], sampled: Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
+) -> NDArray[np.uint8]:
+    """The region that covers most of each pixel, where `sampled` brings a plane of bytes to other pixels.
+
+    The nearest label would lie up to half a pixel beside the picture, which is sampled in between.
+    """
+    best, most = np.zeros(0, np.uint8), np.zeros(0, np.uint8)
+    for region in np.flatnonzero(np.bincount(labels.ravel())):
+        share = sampled(np.asarray(cv2.compare(labels, int(region), cv2.CMP_EQ), np.uint8))
+        if not most.size:
+            best, most = np.full(share.shape, region, np.uint8), share
+            continue
+        more = share > most
+        best[more], most[more] = region, share[more]
+    return best
 
 
 def _mark(heat: Floats, points: NDArray[np.float64], sigma: float) -> None:
     across = np.arange(heat.shape[1]) + 0.5
-    for index, (x, y) in enumerate(points):
-        row = np.exp(-0.5 * ((across - y) / sigma) ** 2)
-        column = np.exp(-0.5 * ((across - x) / sigma) ** 2)
-        np.maximum(heat[..., index], np.outer(row, column), out=heat[..., index])
+    for index, point in enumerate(points):
+        # Six deviations away there is nothing any more.
+        low, high = (np.clip(np.round(point + reach), 0, len(across)).astype(int) for reach in (-6 * sigma, 6 * sigma))
+        column, row = (
+            np.exp(-0.5 * ((across[first:last] - place) / sigma) ** 2)
+            for first, last, place in zip(low, high, point, strict=True)
+        )
+        part = heat[low[1] : high[1], low[0] : high[0], index]
+        np.maximum(part, np.outer(row, column), out=part)

@@ -25,7 +25,7 @@ from bipack.worker.faces.enlarge import ATTRIBUTE, FaceSuperRes
 from bipack.worker.faces.parser import CROP, Parser, around
 from bipack.worker.step import StepControl, StepInput
 
-VERSION = "5"
+VERSION = "6"
 """Goes into the key of every result; raised when a result changes."""
 
 GROW = Knob("grow", "float", 0.0, "Grow", -64.0, 64.0, tooltip="Pixels of a 1024 crop by which mattes grow or shrink.")

@@ -465,10 +465,10 @@ def demo(args: argparse.Namespace) -> int:
 
 
 def test(args: argparse.Namespace) -> int:
-    """Install what the tests need and run them; further arguments go to pytest."""
+    """Install what the tests need and run them, two files at a time; further arguments go to pytest."""
     environment = install(["train", "dev"], args.wheelhouse, cpu=True)
     os.chdir(ROOT)
-    return call(environment, ["-m", "pytest", *args.rest])
+    return call(environment, ["-m", "pytest", "-n", "2", "--dist", "loadfile", *args.rest])
 
 
 def install_command(args: argparse.Namespace) -> int:

@@ -38,12 +38,18 @@ def test_a_network_of_the_same_size_starts_as_the_model_was(given: tuple[PlainNe
     torch.testing.assert_close(result(net, plate), result(given[0], plate), atol=1e-6, rtol=0)
 
 
-def test_noise_starts_with_no_say(given: tuple[PlainNet, str]) -> None:
+def test_a_model_that_makes_up_detail_takes_and_gives_what_is_faithful(
+    given: tuple[PlainNet, str], tmp_path: Path
+) -> None:
     net, plate = PlainNet(2, 8, 4, noise=True), torch.rand(1, 3, 9, 11)
     superres_init.start_from(net, given[1])
-    with torch.no_grad():
-        noisy = net(plate, torch.randn(1, 1, 9, 11), torch.ones(1))
-    torch.testing.assert_close(noisy, result(given[0], plate), atol=1e-6, rtol=0)
+    torch.testing.assert_close(result(net, plate), result(given[0], plate), atol=1e-6, rtol=0)
+    path = str(tmp_path / "detailed.onnx")
+    inputs = [torch.rand(1, 3, 12, 12), torch.randn(1, 1, 12, 12), torch.ones(1)]
+    export.export_onnx(net.fused(), path, inputs, ["plate", "noise", "amount"], ["result"], axes={"amount": {}})
+    other = PlainNet(2, 8, 4)
+    superres_init.start_from(other, path)
+    torch.testing.assert_close(result(other, plate), result(given[0], plate), atol=1e-6, rtol=0)
 
 
 def test_how_frames_are_weighed_is_taken_from_a_model_of_as_many(tmp_path: Path) -> None:

@@ -55,6 +55,7 @@ def agreed(value: float, ranks: int) -> float:
     return float(shared)
 
 
-def wrapped(net: nn.Module, device: torch.device) -> nn.Module:
-    """`net` with its gradients averaged over all processes."""
-    return nn.parallel.DistributedDataParallel(net, device_ids=[device] if device.type == "cuda" else None)
+def wrapped(net: nn.Module, device: torch.device, by_parts: bool = False) -> nn.Module:
+    """`net` with its gradients averaged over all processes; `by_parts` where a step may leave some parameters out."""
+    devices = [device] if device.type == "cuda" else None
+    return nn.parallel.DistributedDataParallel(net, device_ids=devices, find_unused_parameters=by_parts)

@@ -32,6 +32,10 @@ _NEIGHBOURS = (
     "where one does not show the same (a cut, something uncovered, the ends of the shot) the current frame stands in. "
     "Three small convolutions weigh the frames at each pixel; the row works on their mean and adds to it. "
 )
+_DETAIL = (
+    "Detail is made by further convolutions at the result's own size, which see the result, the last features and the "
+    "noise, all averaged over a block so that no pattern of blocks is drawn; the amount says how much of it is added. "
+)
 _NOISE_PORTS = (Port("noise", 1, role="noise"), Port("amount", 1, role="amount"))
 _NOISE_KNOBS = (
     Knob(
@@ -224,8 +228,9 @@ def readme(card: ModelCard, settings: SuperresRecipe) -> str:
         "",
         f"{size.depth} convolutions of 3x3 with {size.width} channels"
         + (", on blocks of 2x2 plate pixels" if size.stride > 1 else "")
-        + "; the result is added to the repeated pixels of "
-        f"the plate. A result pixel sees {geometry.halo} plate pixels to each side, so tiles overlap by that and are "
+        + "; the result is added to the repeated pixels of the plate. "
+        + (_DETAIL if size.noise else "")
+        + f"A result pixel sees {geometry.halo} plate pixels to each side, so tiles overlap by that and are "
         "exact. "
         + (_NEIGHBOURS if size.frames > 1 else "")
         + "Values above 1 and below 0 pass through the color encoding, and no fixed range is imposed. Beside "

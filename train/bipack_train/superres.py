@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import copy
 import logging
+import math
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -79,8 +80,12 @@ class Run:
     @property
     def adding_detail(self) -> bool:
         """True in the late stage."""
-        share = self.settings.adversary.share
-        return self.critic is not None and self.step >= (1 - share) * self.settings.schedule.steps
+        return self.critic is not None and self.step >= self.detail_from
+
+    @property
+    def detail_from(self) -> int:
+        """The first step of the late stage."""
+        return math.ceil((1 - self.settings.adversary.share) * self.settings.schedule.steps)
 
 
 def build_net(settings: SuperresRecipe) -> PlainNet:
@@ -118,7 +123,8 @@ def optimizer_of(net: PlainNet, settings: SuperresRecipe) -> torch.optim.Optimiz
     if _by_adam(settings):
         learned = [one for one in net.parameters() if one.requires_grad]
         return torch.optim.Adam(learned, lr=rate, betas=(0.9, 0.99), foreach=True)
-    return muon.of_net(net, ("weigh.", "body.0.", f"body.{len(net.body) - 1}."), rate, weight_decay=0.0)
+    ends = ("weigh.", "body.0.", f"body.{len(net.body) - 1}.", "detail.context.", "detail.first.", "detail.last.")
+    return muon.of_net(net, ends, rate, weight_decay=0.0)
 
 
 def _by_adam(settings: SuperresRecipe) -> bool:
@@ -137,7 +143,7 @@ def speed_up(run: Run, compiled: bool) -> None:
     if compiled:
         run.model = torch.compile(run.model)  # type: ignore[assignment]
     if processes.rank()[1] > 1:
-        run.model = processes.wrapped(run.model, run.device)
+        run.model = processes.wrapped(run.model, run.device, by_parts=run.critic is not None)
 
 
 def crops(run: Run, pool: CropPool, step: int) -> Crops:
@@ -153,6 +159,8 @@ def take_step(run: Run, batch: Crops) -> Tensor:
     low, high = (_to_device(pixels, run.device) for pixels in batch)
     for group in run.optimizer.param_groups:
         group["lr"] = learning_rate(schedule, run.step)
+    if run.adding_detail and run.step == run.detail_from:
+        run.ema.copy_to(run.net)  # the faithful part learns no more, and its average is what will be exported
     loss = _loss(run, low, high)
     run.optimizer.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
@@ -166,21 +174,18 @@ def take_step(run: Run, batch: Crops) -> Tensor:
 def _loss(run: Run, low: Tensor, high: Tensor) -> Tensor:
     settings, schedule = run.settings, run.settings.schedule
     squared = run.step >= schedule.squared_from
-    extra = superres_gan.draw(low) if run.adding_detail else ()
-    with torch.autocast(run.device.type, torch.bfloat16, enabled=run.step < schedule.precise_from):
-        result = run.model(low, *extra)
-    if not extra:
+    autocast = torch.autocast(run.device.type, torch.bfloat16, enabled=run.step < schedule.precise_from)
+    if not run.adding_detail:
+        with autocast:
+            result = run.model(low)
         return loss_of(result, high, squared, schedule.frequency, by_crop=schedule.by_crop)
-    calm = superres_gan.calm(low.shape[0])
-    faithful = loss_of(result[:calm], high[:calm], squared, schedule.frequency, by_crop=schedule.by_crop)
-    if calm == low.shape[0]:
-        return faithful
     assert run.critic is not None
-    with torch.no_grad(), torch.autocast(run.device.type, torch.bfloat16):
-        steady = averaged(run)(low[calm:])
+    with autocast:
+        result = run.model(low, torch.randn_like(low[:, :1]), torch.ones(1, device=low.device))
+        with torch.no_grad():
+            faithful = run.net(low)
     weights = settings.suppression, settings.texture, settings.matching
-    busy = superres_gan.loss(run.critic, low[calm:], result[calm:], high[calm:], steady, extra[1][calm:], weights)
-    return faithful + busy
+    return superres_gan.loss(run.critic, low, result, high, faithful, weights)
 
 
 def _to_device(pixels: degrade.Pixels, device: torch.device) -> Tensor:

@@ -1,12 +1,11 @@
-"""The late stage that adds detail: a discriminator asks for it, and artefacts are held down.
+"""The late stage that makes up detail: a discriminator asks for it, and artefacts are held down.
 
-A quarter of a batch is enlarged without noise and judged by its error alone, so that the amount 0 stays the faithful
-model. The others get noise and an amount, and by that amount three things are asked of them besides a small error: what
-the discriminator (bipack_train.adversary) wants to see beside their plates, what its layers see in the truth, and
-texture as strong as the truth's. The last two are steadier guides than the first, which alone invents patterns. What
-such a stage invents wrongly is known: where the result is further from the truth than the averaged network without
-noise is, and busy, it is an artefact, and its error counts there. Added detail must average out to the picture: its
-low frequencies are held to the truth, and so is what comes back in every block that a plate pixel becomes.
+Only the layers that make detail (models.detail) learn here; what they add to stays the faithful result. Three things
+are asked of the sum besides a small error: what the discriminator (bipack_train.adversary) wants to see beside the
+plate, what its layers see in the truth, and texture as strong as the truth's. The last two are steadier guides than the
+first, which alone invents patterns. What such a stage invents wrongly is known: where the sum is further from the truth
+than the faithful result, and busy, it is an artefact, and its error counts there. Added detail must average out to the
+picture: its low frequencies are held to the truth, and so is what comes back in every block that a plate pixel becomes.
 """
 
 from __future__ import annotations
@@ -29,23 +28,6 @@ _LEAST = 1e-5
 _BLOCKS = 6
 """Side of the window in which a pattern is looked for, in plate pixels."""
 
-LOW_AMOUNT = 0.2
-"""Least amount that detail is learned with; below it, the dial fades between that and none."""
-
-
-def calm(count: int) -> int:
-    """How many of a batch, the first ones, are enlarged without noise: a quarter, at least one."""
-    return max(1, count // 4)
-
-
-def draw(low: Tensor) -> tuple[Tensor, Tensor]:
-    """Noise (N, 1, H, W) and amounts (N, 1, 1, 1) for a batch: 0 for the calm ones, LOW_AMOUNT to 1 for the others."""
-    count = low.shape[0]
-    noise = torch.randn(count, 1, *low.shape[2:], device=low.device)
-    amount = LOW_AMOUNT + (1 - LOW_AMOUNT) * torch.rand(count, 1, 1, 1, device=low.device)
-    amount[: calm(count)] = 0.0
-    return noise, amount
-
 
 def loss(
     stage: adversary.Stage,
@@ -53,12 +35,11 @@ def loss(
     result: Tensor,
     truth: Tensor,
     steady: Tensor,
-    amount: Tensor,
     weights: tuple[float, float, float],
 ) -> Tensor:
-    """Loss of the crops with detail: all (N, 3, …) encoded, `amount` (N, 1, 1, 1).
+    """Loss of crops with detail: all (N, 3, …) encoded; `steady` is the faithful result.
 
-    `steady` is the averaged network's result without noise; `weights` are those of suppression, texture and matching.
+    `weights` are those of suppression, texture and matching.
     """
     suppression, textured, matching = weights
     scale = result.shape[-1] // low.shape[-1]
@@ -79,7 +60,7 @@ def loss(
     coarse = functional.avg_pool2d(result - truth, 2 * scale).abs().mean()
     held = error.mean() + coarse + pattern(result, truth, scale)
     held = held + suppression * (artefacts(result, truth, steady) * error).mean()
-    return held + (amount.flatten() * pull).mean()
+    return held + pull.mean()
 
 
 def pattern(result: Tensor, truth: Tensor, scale: int) -> Tensor:

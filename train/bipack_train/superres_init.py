@@ -17,6 +17,9 @@ from bipack import catalog
 from bipack.errors import ModelRefused
 from bipack_train.models.plain import BranchedConv, PlainNet
 
+_DETAIL = "detail."
+"""What the names of those weights begin with that make up detail; a run makes its own."""
+
 _WEIGHING = "weigh."
 """What the names of those weights begin with that a model of several frames weighs them by."""
 
@@ -24,7 +27,7 @@ _WEIGHING = "weigh."
 def start_from(net: PlainNet, source: str) -> str:
     """Put the convolutions of the model `source` into `net` where they fit; returns what the card calls the model.
 
-    Inner convolutions are taken in order, the last to the last. Further input planes of the first (noise, more frames)
+    Inner convolutions are taken in order, the last to the last. Further input planes of the first (more frames)
     start with no say; what does not fit (more depth, another scale) keeps its random start. How frames are weighed is
     taken from a model of as many frames. Raises MissingInput, and ModelRefused where not even the first convolution
     fits.
@@ -32,7 +35,7 @@ def start_from(net: PlainNet, source: str) -> str:
     located = catalog.locate(source)
     kernels = _kernels(located.path)
     weighing = [kernel for name, kernel in kernels if name.startswith(_WEIGHING)]
-    given = [kernel for name, kernel in kernels if not name.startswith(_WEIGHING)]
+    given = [kernel for name, kernel in kernels if not name.startswith((_WEIGHING, _DETAIL))]
     wanted = _convolutions(net.body)
     if net.stride > 1 and given and given[0][0].shape[2] == 3:
         given = [_on_blocks(number, len(given), net, *kernel) for number, kernel in enumerate(given)]

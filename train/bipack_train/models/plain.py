@@ -32,9 +32,7 @@ import torch.nn.functional as functional
 from torch import Tensor, nn
 
 from bipack.imaging.color import LOG_SCALE
-
-SLOPE = 0.1
-"""Negative slope of LeakyReLU. ReLU died in trials; PReLU is not fused into the convolution by ONNX Runtime."""
+from bipack_train.models.detail import SLOPE, Detail
 
 LIMIT_FROM, LIMIT_FULL = 1.0, 1.5
 """Encoded brightness or contrast from which the limit closes in, and where it is tight (linear 1 and 3.1)."""
@@ -127,7 +125,7 @@ class PlainNet(nn.Module):
         def conv(inputs: int, outputs: int, gain: float = 1.0) -> nn.Module:
             return BranchedConv(inputs, outputs, expansion, gain) if branched else _bare(inputs, outputs, gain)
 
-        inputs = channels * frames + channels * (frames > 1) + 2 * noise
+        inputs = channels * frames + channels * (frames > 1)
         self.weigh = FrameWeights(channels, frames) if frames > 1 else None
         layers: list[nn.Module] = [conv(inputs, width) if stride == 1 else _bare(inputs, width, 1.0, stride)]
         for _ in range(depth - 2):
@@ -136,6 +134,7 @@ class PlainNet(nn.Module):
         layers += [nn.LeakyReLU(SLOPE), conv(width, channels * (scale * stride) ** 2, 0.1)]
         self.body = nn.Sequential(*layers)
         self.shuffle = nn.PixelShuffle(scale * stride)
+        self.detail = Detail(width, scale, stride, channels) if noise else None
         self.limited = False
 
     def forward(self, plate: Tensor, noise: Tensor | None = None, amount: Tensor | None = None) -> Tensor:
@@ -144,19 +143,21 @@ class PlainNet(nn.Module):
         A network of several frames takes them as more channels, the current one first: it works on their weighted mean
         and sees each of them besides.
 
-        A network with noise takes it as (N, 1, H, W), unit normal, and how much of it, (1,) or (N, 1, 1, 1): 0 adds no
-        detail and is the same for any noise.
+        A network that makes up detail takes noise (N, 1, H, W), unit normal, and the amount, (1,) or (N, 1, 1, 1): 1
+        adds all of it, 0 nothing, and so does no noise. Detail teaches nothing to what it is added to.
         """
-        base = plate
+        base, seen = plate, plate
         if self.weigh is not None:
             base = self.weigh.mean(plate, self.weigh(plate))
             plate, seen = plate[:, : self.channels], torch.cat([base, plate], dim=1)
-        else:
-            seen = plate
-        difference = self.body(with_noise(seen, noise, amount) if self.noise else seen)
+        features = self.body[:-1](seen)
+        difference = self.body[-1](features)
         if difference.dtype != plate.dtype:  # bfloat16 inside autocast; a cast without need would end up in the graph
             difference = difference.to(plate.dtype)
         result: Tensor = repeat_pixels(base, self.scale) + self.shuffle(difference)
+        if self.detail is not None and noise is not None and amount is not None:
+            result = result.detach()
+            result = result + amount.view(-1, 1, 1, 1) * self.detail(result, features.detach(), noise)
         return hold_lights(result, plate, self.scale, self.balance) if self.limited else result
 
     def fused(self) -> PlainNet:
@@ -209,14 +210,15 @@ class FrameWeights(nn.Module):
 
 
 class _HalfBody(nn.Module):
-    """A fused PlainNet whose body runs in fp16: the sum with the plate keeps float32 precision."""
+    """A fused PlainNet whose convolutions run in fp16: the sum with the plate keeps float32 precision."""
 
     def __init__(self, net: PlainNet) -> None:
         super().__init__()
         self.body = net.body.half()
-        self.shuffle, self.scale, self.limited, self.noise = net.shuffle, net.scale, net.limited, net.noise
+        self.shuffle, self.scale, self.limited = net.shuffle, net.scale, net.limited
         self.channels, self.balance = net.channels, net.balance
         self.weigh = net.weigh.half() if net.weigh is not None else None
+        self.detail = net.detail.half() if net.detail is not None else None
 
     def forward(self, plate: Tensor, noise: Tensor | None = None, amount: Tensor | None = None) -> Tensor:
         """As PlainNet.forward, float32 in and out."""
@@ -224,10 +226,11 @@ class _HalfBody(nn.Module):
         if self.weigh is not None:
             base = self.weigh.mean(plate, self.weigh(plate.half()).float())
             plate, seen = plate[:, : self.channels], torch.cat([base, plate], dim=1)
-        if self.noise:
-            seen = with_noise(seen, noise, amount)
-        difference: Tensor = self.shuffle(self.body(seen.half())).float()
+        features = self.body[:-1](seen.half())
+        difference: Tensor = self.shuffle(self.body[-1](features)).float()
         result = repeat_pixels(base, self.scale) + difference
+        if self.detail is not None and noise is not None and amount is not None:
+            result = result + amount.view(-1, 1, 1, 1) * self.detail(result, features, noise)
         return hold_lights(result, plate, self.scale, self.balance) if self.limited else result
 
 
@@ -238,17 +241,6 @@ def _bare(inputs: int, outputs: int, gain: float, stride: int = 1) -> nn.Conv2d:
     nn.init.normal_(conv.weight, std=gain * (2 / (1 + SLOPE**2)) ** 0.5 / (side * inputs**0.5))
     nn.init.zeros_(conv.bias)  # type: ignore[arg-type]
     return conv
-
-
-def with_noise(plate: Tensor, noise: Tensor | None, amount: Tensor | None) -> Tensor:
-    """The plate with two more channels, its noise, scaled, and the amount everywhere; without noise both are 0.
-
-    The amount is there by itself so that a network need not guess it from the noise.
-    """
-    if noise is None or amount is None:
-        return torch.cat([plate, torch.zeros_like(plate[:, :2])], dim=1)
-    amount = amount.view(-1, 1, 1, 1)
-    return torch.cat([plate, noise * amount, amount.expand_as(noise)], dim=1)
 
 
 def repeat_pixels(plate: Tensor, scale: int) -> Tensor:

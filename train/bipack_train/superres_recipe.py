@@ -101,6 +101,10 @@ class Data:
     again: tuple[float, ...] = ()
     """Photographs are taken in again, shrunk by each of these factors more: more detail per pixel, other edges."""
 
+    below: float = 0.0
+    """Share of the crops that are made darker by up to 1, encoded. A deep network that never saw values below 0 may
+    answer them by a thousand times as much."""
+
 
 @dataclass(frozen=True)
 class Schedule:

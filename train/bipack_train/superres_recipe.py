@@ -98,9 +98,6 @@ class Data:
     footage: tuple[str, ...] = field(default=(), metadata=recipe.VOLATILE)
     """Film files that are never trained on and every frame of which is scored."""
 
-    again: tuple[float, ...] = ()
-    """Photographs are taken in again, shrunk by each of these factors more: more detail per pixel, other edges."""
-
     below: float = 0.0
     """Share of the crops that are made darker by up to 1, encoded. A deep network that never saw values below 0 may
     answer them by a thousand times as much."""
@@ -218,10 +215,6 @@ def load_recipe(path: str) -> SuperresRecipe:
         raise UsageError(
             f"Recipe {path}: network.skips takes two of network.depth each, leaves at least 2, and is for bare "
             "convolutions (network.branched = false)."
-        )
-    if settings.data.again and (settings.network.frames > 1 or min(settings.data.again) <= 1):
-        raise UsageError(
-            f"Recipe {path}: data.again holds factors to shrink by, above 1, and is for networks of one frame."
         )
     if settings.keep and (settings.network.frames == 1 or not settings.init):
         raise UsageError(

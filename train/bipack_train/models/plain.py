@@ -110,7 +110,7 @@ class Skip(nn.Sequential):
 
     def forward(self, pixels: Tensor) -> Tensor:
         """(N, width, H, W) to the same."""
-        result: Tensor = pixels + super().forward(pixels)
+        result: Tensor = pixels + super().forward(pixels)  # type: ignore[no-untyped-call]
         return result
 
 

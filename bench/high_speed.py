@@ -1,11 +1,11 @@
 """What fitting slow motion to a high-speed clip brings on another one of the same kind of motion.
 
-    python bench/high_speed.py --work FOLDER [--kinds gallop wheels wings gravity] [--steps 600] [--moments 16]
+    python bench/high_speed.py --work FOLDER [--kinds gallop wheels wings gravity] [--moments 16]
 
 For each kind of motion (`high_speed_kinds`) two films are rendered, 240 frames a second: one to learn from, one to
-measure on, with other pictures and other parameters. The shipped model is fitted to the first as the documentation says
-(`bipack-train slowmo --clip A --skip 8 --steps N`), and both are scored on the second as `bench/slowmo.py` does (PSNR in
-dB of encoded values, of frames in the middle between keys). What is in FOLDER already is not made again.
+measure on, with other pictures and other parameters. The shipped model is fitted to the first by the documented command
+(`bipack-train slowmo --clip A --skip 8`), and both are scored on the second as `bench/slowmo.py` does (PSNR in dB of
+encoded values, of frames in the middle between keys). What is in FOLDER already is not made again.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ def main() -> int:
     parser.add_argument("--work", required=True, metavar="FOLDER", help="films, runs and models are kept here")
     parser.add_argument("--data", default=bench.SHARED, help="folder of the pictures (default: the shared data folder)")
     parser.add_argument("--kinds", nargs="+", choices=list(KINDS), default=list(KINDS))
-    parser.add_argument("--steps", type=int, default=600, help="steps of the flow network; 0 = only the synthesis")
+    parser.add_argument("--steps", type=int, default=0, help="let the flow network learn for so many steps first")
     parser.add_argument("--moments", type=int, default=16)
     parser.add_argument("--look", metavar="FOLDER", help="write strips to look at")
     args = parser.parse_args()

@@ -1,11 +1,11 @@
 """What fitting slow motion to a high-speed clip brings on another one of the same kind of motion.
 
-    python bench/high_speed.py --work FOLDER [--kinds gallop wheels wings gravity] [--moments 16]
+    python bench/high_speed.py --work FOLDER [--kinds gallop wheels wings gravity] [--moments 16] [--recipe R]
 
 For each kind of motion (`high_speed_kinds`) two films are rendered, 240 frames a second: one to learn from, one to
 measure on, with other pictures and other parameters. The shipped model is fitted to the first by the documented command
-(`bipack-train slowmo --clip A --skip 8`), and both are scored on the second as `bench/slowmo.py` does (PSNR in dB of
-encoded values, of frames in the middle between keys). What is in FOLDER already is not made again.
+(`bipack-train slowmo --clip A --skip 8`, or another recipe), and both are scored on the second as `bench/slowmo.py`
+does (PSNR in dB of encoded values, of frames in the middle between keys). What is in FOLDER already is not made again.
 """
 
 from __future__ import annotations
@@ -96,6 +96,7 @@ def main() -> int:
     parser.add_argument("--data", default=bench.SHARED, help="folder of the pictures (default: the shared data folder)")
     parser.add_argument("--kinds", nargs="+", choices=list(KINDS), default=list(KINDS))
     parser.add_argument("--steps", type=int, default=0, help="let the flow network learn for so many steps first")
+    parser.add_argument("--recipe", help="fit by this recipe (default: that of bipack-train slowmo --clip)")
     parser.add_argument("--moments", type=int, default=16)
     parser.add_argument("--look", metavar="FOLDER", help="write strips to look at")
     args = parser.parse_args()
@@ -104,11 +105,14 @@ def main() -> int:
     gains = []
     for kind in args.kinds:
         clips = {which: rendered(kind, which, args.data, args.work) for which in "ab"}
-        more = ["--steps", str(args.steps)] if args.steps else []
-        model, minutes = fitted(
-            clips["a"], args.work, f"{kind}_{args.steps}", ["--threads", "1", "--device", "cpu", *more]
-        )
-        before, after = (scored(name, clips["b"], args.moments, args.look) for name in ("slowmo", model))
+        stem = os.path.splitext(os.path.basename(args.recipe))[0] if args.recipe else "clip"
+        more = ["--threads", "1", "--device", "cpu"]
+        more += ["--recipe", args.recipe] if args.recipe else []
+        more += ["--steps", str(args.steps)] if args.steps else []
+        model, minutes = fitted(clips["a"], args.work, f"{kind}_{stem}_{args.steps}", more)
+        looks = [args.look and os.path.join(args.look, name) for name in ("shipped", "fitted")]
+        before = scored("slowmo", clips["b"], args.moments, looks[0])
+        after = scored(model, clips["b"], args.moments, looks[1])
         gains.append(float((after - before)[:, 2].mean()))
         error = float((after - before)[:, 2].std() / np.sqrt(len(before)))
         mixed, classical, shipped = before.mean(axis=0)

@@ -1,10 +1,10 @@
 """Four kinds of motion that slow motion is fitted to, each drawn by a seed: a shot is one animal, one machine, one day.
 
 `gallop`: an animal with a spotted coat runs before a panning camera, four legs of two segments on a real gait, the back
-bends, head and tail follow. `wheels`: a vehicle rolls on wheels with spokes, propellers and gears turn. `wings`: birds
-beat their wings, flags wave, leaves sway. `gravity`: balls and boxes bounce, a pendulum swings, drops spray. Lengths in
-pixels of a frame of 480x270, times in key intervals (1/30 s). Two shots of a kind that are drawn by different seeds from
-different pictures share the kind of motion, and nothing else.
+bends, head and tail follow. `wheels`: a vehicle rolls on wheels with spokes, a propeller and gears turn. `wings`: birds
+beat their wings, a flag waves, leaves sway. `gravity`: balls and boxes bounce, a pendulum swings, drops spray. Lengths
+in pixels of a frame of 480x270, times in key intervals (1/30 s). Two shots of a kind that are drawn by different seeds
+from different pictures share the kind of motion, and nothing else.
 """
 
 from __future__ import annotations
@@ -280,14 +280,10 @@ class Wings(_Filmed):
     def _bird(self, coat: Pixels, rng: np.random.Generator, index: int) -> _Bird:
         span = float(rng.uniform(34, 46))
         chord = float(rng.uniform(26, 34))
-        inner = film.shaped(
-            film.cut(coat, rng, span, chord),
-            np.array([[0, 2], [span, 0], [span, chord * 0.9], [0, chord]]),
-            (0, chord / 2),
-        )
-        outline = np.array(
-            [[0, 0], [span * 0.7, chord * 0.2], [span * 1.15, chord * 0.6], [span * 0.6, chord * 0.9], [0, chord * 0.9]]
-        )
+        arm = np.array([[0, 2], [span, 0], [span, chord * 0.9], [0, chord]])
+        inner = film.shaped(film.cut(coat, rng, span, chord), arm, (0, chord / 2))
+        feathers = [[0, 0], [span * 0.7, chord * 0.2], [span * 1.15, chord * 0.6], [span * 0.6, chord * 0.9]]
+        outline = np.array([*feathers, [0, chord * 0.9]])
         outer = film.shaped(film.cut(coat, rng, span * 1.15, chord), outline, (0, chord / 2))
         body = film.shaped(film.cut(coat, rng, 20, 54), film.oval(20, 54), (10, 24))
         place = (150.0 + 170 * index, float(rng.uniform(70, 110)) + 30 * index)
@@ -501,8 +497,6 @@ def _gear(coat: Pixels, rng: np.random.Generator, radius: float, teeth: int) -> 
     light = np.asarray(cv2.resize(film.cut(coat, rng, 2 * radius, 2 * radius), away.shape[::-1]), np.float32)
     rim = radius * (0.9 + 0.1 * np.tanh(4 * np.sin(angle * teeth)))
     holes = int(rng.integers(3, 6))
-    hole = _edge(
-        0.17 * radius
-        - np.hypot(away - 0.52 * radius, np.sin(((angle * holes / _TURN) % 1 - 0.5) * _TURN / holes) * away)
-    )
+    off = ((angle * holes / _TURN) % 1 - 0.5) * _TURN / holes
+    hole = _edge(0.17 * radius - np.hypot(away - 0.52 * radius, np.sin(off) * away))
     return film.masked(light, np.asarray(_edge(rim - away) * (1 - hole), np.float32), (radius, radius))

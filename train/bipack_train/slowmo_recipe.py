@@ -128,7 +128,9 @@ def load_recipe(path: str) -> SlowmoRecipe:
     if settings.schedule.crop % 16:
         raise UsageError(f"Recipe {path}: schedule.crop is {settings.schedule.crop}; it must be a multiple of 16.")
     if not 0 < settings.synthesis.gain[0] <= settings.synthesis.gain[1]:
-        raise UsageError(f"Recipe {path}: synthesis.gain is {list(settings.synthesis.gain)}; least, then most, above 0.")
+        raise UsageError(
+            f"Recipe {path}: synthesis.gain is {list(settings.synthesis.gain)}; least, then most, above 0."
+        )
     for clip in settings.data.clips:
         if any(skip < 2 for skip in clip.skips):
             raise UsageError(f"Recipe {path}: clip {clip.path} has skips {list(clip.skips)}; 2 is the least.")

@@ -40,6 +40,9 @@ class _Entry:
 class CropPool:
     """Pairs of sharp and small pictures by group, and the crops drawn from them."""
 
+    below = 0.0
+    """Share of the crops that are made darker by up to 1, encoded, so that values below 0 are known."""
+
     def __init__(self, scale: int, patch: int, frames: int = 1) -> None:
         self.scale, self.patch, self.frames = scale, patch, frames
         self._entries: list[_Entry] = []
@@ -128,6 +131,9 @@ class CropPool:
                 low[slot], high[slot] = small / np.float32(255), sharp
             else:
                 still, high[slot] = _augment(rng, small, sharp, entry.hdr)
+                if self.below and rng.random() < self.below:
+                    step = np.float32(rng.random())
+                    still, high[slot] = still - step, high[slot] - step
                 low[slot] = np.tile(still, (1, 1, self.frames))
         return low, high
 

@@ -7,13 +7,13 @@ from torch import Tensor
 import tiny_paintfix
 from bipack_train import judging, results
 from bipack_train.models.finds import NEVER_ASKED
-from bipack_train.models.paintfix import PaintFix, PaintFixNet
+from bipack_train.models.paintfix import PaintFix, PaintFixUNet
 from bipack_train.pairs import Pair, PairFiles
 
 EDIT = (slice(20, 32), slice(24, 40))
 
 
-class Told(PaintFixNet):
+class Told(PaintFixUNet):
     """A net whose matte says what its plate's red says: a logit of 20 at 1, of -20 at -1."""
 
     def forward(self, plate: Tensor) -> tuple[Tensor, Tensor]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from pathlib import Path
 
@@ -13,14 +14,16 @@ from bipack import catalog
 from bipack.errors import ModelRefused, UsageError
 from bipack.imaging import color
 from bipack.worker.session import open_session
-from bipack_train import checkpoint, export, init_weights, marker_drawing, marker_model, markers
+from bipack_train import checkpoint, export, init_weights, marker_drawing, marker_model, markers, paintfix
 from bipack_train.marker_drawing import mark
 from bipack_train.marker_shapes import FURTHER_SHAPES, HELD_OUT_SHAPES, SHAPES
 from bipack_train.markers import MarkerPool
 from bipack_train.models.finds import decided, gate
 from bipack_train.models.inpaint import InpaintNet
 from bipack_train.models.marker import MarkerNet
-from bipack_train.models.paintfix import PaintFix, PaintFixNet
+from bipack_train.models.paintfix import PaintFix, PaintFixUNet
+
+ROOT = Path(__file__).parents[2]
 
 
 def wall(side: int = 128) -> np.ndarray:
@@ -114,7 +117,7 @@ def test_recall_counts_marks_that_lost_three_quarters_of_their_energy() -> None:
 
 def marker_net() -> MarkerNet:
     torch.manual_seed(3)
-    return MarkerNet(PaintFixNet("small"), InpaintNet((8, 8, 8, 8, 8))).eval()
+    return MarkerNet(PaintFixUNet("small"), InpaintNet((8, 8, 8, 8, 8))).eval()
 
 
 def test_a_fill_does_not_know_what_it_replaces() -> None:
@@ -129,7 +132,7 @@ def test_a_fill_does_not_know_what_it_replaces() -> None:
 
 
 def test_a_surer_model_finds_less() -> None:
-    finder, plate = PaintFixNet("small"), torch.rand(1, 3, 64, 64)
+    finder, plate = PaintFixUNet("small"), torch.rand(1, 3, 64, 64)
     with torch.no_grad():
         finder.matte.bias.fill_(1.0)
         nets = [MarkerNet(finder, InpaintNet((8, 8, 8, 8, 8)), surer).eval() for surer in (0.0, 2.0, 9.0)]
@@ -139,7 +142,7 @@ def test_a_surer_model_finds_less() -> None:
 
 def test_mirror_images_are_looked_at_and_laid_back_in_place() -> None:
     torch.manual_seed(5)
-    finder, mender, plate = PaintFixNet("small"), InpaintNet((8, 8, 8, 8, 8)), torch.rand(1, 3, 64, 96)
+    finder, mender, plate = PaintFixUNet("small"), InpaintNet((8, 8, 8, 8, 8)), torch.rand(1, 3, 64, 96)
     finder.matte.weight.data *= 20.0
     with torch.no_grad():
         one, four = (MarkerNet(finder, mender, looks=looks).eval() for looks in (1, 4))
@@ -154,7 +157,7 @@ def test_mirror_images_are_looked_at_and_laid_back_in_place() -> None:
 def test_mirror_images_leave_the_tiles_exact_and_the_file_as_small(tmp_path: Path) -> None:
     sizes, found = [], []
     for looks in (1, 4):
-        module = PaintFix(MarkerNet(PaintFixNet("small"), InpaintNet((8, 8, 8, 8, 8)), looks=looks)).eval()
+        module = PaintFix(MarkerNet(PaintFixUNet("small"), InpaintNet((8, 8, 8, 8, 8)), looks=looks)).eval()
         path = str(tmp_path / f"looks{looks}.onnx")
         export.export_onnx(module, path, [torch.rand(1, 3, 64, 64)], ["plate"], ["result", "matte"])
         sizes.append(os.path.getsize(path))
@@ -190,9 +193,16 @@ def test_a_share_of_the_start_is_kept_and_the_start_must_be_named() -> None:
         marker_model._between(learned, None, 0.25)
 
 
+def test_a_recipe_that_fills_what_a_far_seeing_network_finds_is_refused_before_it_reads_plates() -> None:
+    settings = paintfix.load_recipe(str(ROOT / "train" / "recipes" / "marker_removal.toml"))
+    assert settings.synthetic is not None and settings.synthetic.mender
+    with pytest.raises(UsageError, match="size context finds; that takes one of size small"):
+        marker_model.material(dataclasses.replace(settings, size="context"), "no such folder")
+
+
 def test_a_net_with_more_blocks_starts_as_the_one_it_starts_from_and_never_with_fewer(tmp_path: Path) -> None:
     torch.manual_seed(7)
-    small, deep, plate = PaintFixNet("small"), PaintFixNet("deep"), torch.rand(1, 3, 64, 64)
+    small, deep, plate = PaintFixUNet("small"), PaintFixUNet("deep"), torch.rand(1, 3, 64, 64)
     checkpoint.save_weights(str(tmp_path / "small.safetensors"), small.state_dict())
     deep.load_state_dict(init_weights.load(str(tmp_path / "small.safetensors"), "deep", 1)[0])
     with torch.no_grad():
@@ -209,7 +219,7 @@ def test_a_net_with_more_blocks_starts_as_the_one_it_starts_from_and_never_with_
 def test_runs_start_from_a_model_that_only_finds() -> None:
     net = marker_net()
     weights = {f"net.{name}": value for name, value in net.state_dict().items() if not name.startswith("change")}
-    fitted = init_weights._fitted(weights, "markers", PaintFixNet("small"))
-    fresh = PaintFixNet("small")
+    fitted = init_weights._fitted(weights, "markers", PaintFixUNet("small"))
+    fresh = PaintFixUNet("small")
     fresh.load_state_dict(fitted)
     assert torch.equal(fresh.stem.weight, net.stem.weight) and fresh.change.weight.any()

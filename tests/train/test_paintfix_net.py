@@ -10,13 +10,13 @@ import tiny_paintfix  # noqa: F401  (makes the size known)
 from bipack.worker.graph import analyse
 from bipack_train import export
 from bipack_train.models.finds import apply_gate, gate
-from bipack_train.models.paintfix import PaintFix, PaintFixNet
+from bipack_train.models.paintfix import PaintFix, PaintFixNet, PaintFixUNet
 
 
 def marked_net(size: str = "tiny", frames: int = 1) -> PaintFixNet:
     """A net whose matte is open in some places and shut in others."""
     torch.manual_seed(0)
-    net = PaintFixNet(size, frames)
+    net = PaintFixUNet(size, frames)
     torch.nn.init.normal_(net.matte.weight, std=0.5)
     torch.nn.init.constant_(net.matte.bias, -2.0)
     torch.nn.init.normal_(net.change.weight, std=0.1)
@@ -50,14 +50,14 @@ def test_a_change_that_is_not_finite_cannot_reach_pixels_outside_the_gate() -> N
 def test_a_fresh_net_changes_nothing() -> None:
     plate = torch.rand(1, 3, 32, 32)
     with torch.no_grad():
-        result, matte = PaintFix(PaintFixNet("tiny").eval())(plate)
+        result, matte = PaintFix(PaintFixUNet("tiny").eval())(plate)
     assert not matte.any()
     assert torch.equal(result, plate)
 
 
 @pytest.mark.parametrize("size", ["small", "medium", "tiny"])
 def test_the_exported_graph_tiles_exactly(size: str, tmp_path: Path) -> None:
-    net = PaintFix(PaintFixNet(size).eval())
+    net = PaintFix(PaintFixUNet(size).eval())
     path = str(tmp_path / "model.onnx")
     side = 2 * net.net.multiple
     export.export_onnx(net, path, [torch.rand(1, 3, side, side)], ["plate"], ["result", "matte"])

@@ -36,7 +36,7 @@ from bipack_train import (
     verify,
 )
 from bipack_train.grain import Grain, Repair, measure
-from bipack_train.models.paintfix import PaintFixNet
+from bipack_train.models.paintfix import PaintFixNet, PaintFixUNet
 from inpaint_scene import ground
 from painted import shot as painted_shot
 from painted import write
@@ -282,7 +282,7 @@ def test_a_model_for_one_frame_can_be_widened_to_three(published: tuple) -> None
 
 
 def tiny_net(frames: int, weights: dict[str, torch.Tensor]) -> torch.nn.Module:
-    net = PaintFixNet("tiny", frames)
+    net = PaintFixUNet("tiny", frames)
     net.load_state_dict(weights)
     return net.eval()
 

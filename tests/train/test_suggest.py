@@ -11,7 +11,7 @@ import tiny_paintfix
 from bipack.errors import MissingInput
 from bipack.imaging.image_io import write_frame
 from bipack_train import cli, paintfix_loop, pairs, suggest
-from bipack_train.models.paintfix import PaintFixNet
+from bipack_train.models.paintfix import PaintFixUNet
 from bipack_train.verify import picture_frame
 from painted import shot, write
 
@@ -54,6 +54,6 @@ def test_nothing_left_to_paint_is_said(run_folder: Path) -> None:
 
 def test_a_model_that_changes_nothing_has_no_doubt() -> None:
     torch.manual_seed(0)
-    net = PaintFixNet("tiny").eval()
+    net = PaintFixUNet("tiny").eval()
     torch.nn.init.constant_(net.matte.bias, -12.0)
     assert not suggest.doubts(net, np.random.default_rng(0).random((48, 64, 3), np.float32))[0].any()

@@ -26,7 +26,7 @@ from bipack_train.marker_drawing import Marked
 from bipack_train.markers import MarkerPool, Synthetic
 from bipack_train.models.inpaint import InpaintNet
 from bipack_train.models.marker import MarkerNet
-from bipack_train.models.paintfix import PaintFix, PaintFixNet
+from bipack_train.models.paintfix import SIZES, PaintFix, PaintFixNet, PaintFixUNet
 from bipack_train.paintfix import PairsRecipe
 from bipack_train.pairs import Pair, PairFiles
 
@@ -57,6 +57,11 @@ def watched_pairs(settings: PairsRecipe, data: str) -> list[Pair]:
 def _synthetic(settings: PairsRecipe) -> Synthetic:
     if settings.synthetic is None:
         raise UsageError(f"Recipe {settings.name} has no [synthetic] table: it learns from pairs.")
+    if settings.synthetic.mender and settings.size not in SIZES:
+        raise UsageError(
+            f"Recipe {settings.name} fills with {settings.synthetic.mender} what a network of size {settings.size} "
+            f"finds; that takes one of size {', '.join(SIZES)}."
+        )
     return settings.synthetic
 
 
@@ -77,6 +82,7 @@ def finished(run: paintfix_run.Run, start: dict[str, Tensor] | None = None) -> t
         net.load_state_dict(_between(net.state_dict(), start, synthetic.kept))
     if not synthetic.mender:
         return net, ""
+    assert isinstance(net, PaintFixUNet)  # by its size
     mender = InpaintNet()
     weights, label = init_weights.for_net(synthetic.mender, mender)
     mender.load_state_dict(weights)

@@ -18,7 +18,7 @@ from torch import Tensor
 from bipack_train.models import inpaint
 from bipack_train.models.finds import NEVER_ASKED, decided, gate
 from bipack_train.models.inpaint import InpaintNet, smooth_fill
-from bipack_train.models.paintfix import PaintFixNet
+from bipack_train.models.paintfix import PaintFixUNet
 
 MENDER = "mender"
 """Name that the weights of the inpaint network start with."""
@@ -27,12 +27,12 @@ MIRRORED = ((3,), (2,), (2, 3))
 """Axes along which the further looks at a plate are turned around, as those of a kernel."""
 
 
-class MarkerNet(PaintFixNet):
-    """As `PaintFixNet`, from a trained one; its own change is not used."""
+class MarkerNet(PaintFixUNet):
+    """As `PaintFixUNet`, from a trained one; its own change is not used."""
 
     def __init__(
         self,
-        finder: PaintFixNet,
+        finder: PaintFixUNet,
         mender: InpaintNet,
         surer: float = 0.0,
         sure: float = NEVER_ASKED,
@@ -75,14 +75,14 @@ class MarkerNet(PaintFixNet):
         return logit / self.looks
 
 
-def _turned(net: PaintFixNet, axes: tuple[int, ...]) -> PaintFixNet:
+def _turned(net: PaintFixUNet, axes: tuple[int, ...]) -> PaintFixUNet:
     """The finder that makes of a plate what that of `net` makes of its mirror image, mirrored back.
 
     A mirrored plate would tell a tile from the whole frame; mirrored kernels see what the kernels see. The same where
     height and width are multiples of the net's. What 2x2 blocks of pixels are put into changes places, too.
     """
     with torch.device("meta"):
-        turned = PaintFixNet(net.size, net.frames)
+        turned = PaintFixUNet(net.size, net.frames)
     for name, _ in list(turned.named_parameters()):
         weight = net.get_parameter(name)
         value: Tensor = weight.flip(axes) if weight.dim() == 4 else weight

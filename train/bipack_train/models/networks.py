@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bipack_train.models.paintfix import SIZES, PaintFixNet
+from bipack_train.models.paintfix import SIZES, PaintFixNet, PaintFixUNet
 
 
 def names() -> list[str]:
@@ -22,4 +22,4 @@ def build(size: str = "small", frames: int = 1) -> PaintFixNet:
         from bipack_train.models.paintfix_context import ContextNet
 
         return ContextNet(size, frames)
-    return PaintFixNet(size, frames)
+    return PaintFixUNet(size, frames)

@@ -14,6 +14,7 @@ A second net that finds first and mends a smooth fill then was tried: per step i
 
 from __future__ import annotations
 
+import abc
 import copy
 from typing import cast
 
@@ -32,20 +33,41 @@ SIZES = {
 }
 
 
-class PaintFixNet(UNet):
-    """Encoded frames in, the fixed picture and the matte's logit out.
+class PaintFixNet(nn.Module, abc.ABC):
+    """Encoded frames in, the fixed picture and the matte's logit out: what every paint-fix network is."""
 
-    `frames` is how many frames the plate input holds, the current one first, then its neighbours.
-    """
-
-    ENDS: tuple[str, ...] = ("stem", "matte", "change")
+    ENDS: tuple[str, ...]
     """First and last layers."""
 
-    STEM = "stem.weight"
+    STEM: str
     """The weight whose input planes are the frames."""
+
+    size: str
+    frames: int
+    """How many frames the plate input holds, the current one first, then its neighbours."""
 
     sure: float = NEVER_ASKED
     """What the logit has to reach in one pixel of a find, or the find goes; settled when the net is published."""
+
+    @property
+    @abc.abstractmethod
+    def multiple(self) -> int:
+        """Height and width of the input must be a multiple of this."""
+
+    @abc.abstractmethod
+    def forward(self, plate: Tensor) -> tuple[Tensor, Tensor]:
+        """(N, 3 * frames, H, W) to the fixed picture (N, 3, H, W), ungated, and the matte's logit (N, 1, H, W)."""
+
+    def judged(self, logit: Tensor) -> Tensor:
+        """The matte's logit (N, 1, H, W) with all finds lowered that are not `sure`."""
+        return logit if self.sure <= NEVER_ASKED else decided(logit, self.sure)
+
+
+class PaintFixUNet(UNet, PaintFixNet):
+    """The paint-fix network of this module; `size` is one of SIZES."""
+
+    ENDS = ("stem", "matte", "change")
+    STEM = "stem.weight"
 
     def __init__(self, size: str = "small", frames: int = 1) -> None:
         shape = SIZES[size]
@@ -62,15 +84,11 @@ class PaintFixNet(UNet):
         nn.init.constant_(cast(Tensor, self.matte.bias), -3.0)  # no edit anywhere
 
     def forward(self, plate: Tensor) -> tuple[Tensor, Tensor]:
-        """(N, 3 * frames, H, W) to the fixed picture (N, 3, H, W), ungated, and the matte's logit (N, 1, H, W)."""
+        """As of every `PaintFixNet`."""
         features = self.features(plate - MIDDLE)
         change = functional.pixel_shuffle(self.change(features), 2)
         logit = functional.pixel_shuffle(self.matte(features), 2)
         return plate[:, :3] + change.float(), logit.float()
-
-    def judged(self, logit: Tensor) -> Tensor:
-        """The matte's logit (N, 1, H, W) with all finds lowered that are not `sure`."""
-        return logit if self.sure <= NEVER_ASKED else decided(logit, self.sure)
 
 
 class PaintFix(nn.Module):

@@ -28,14 +28,14 @@ WIDTH = 32
 
 
 class ContextNet(PaintFixNet):
-    """As `PaintFixNet`: encoded frames in, the fixed picture and the matte's logit out."""
+    """The paint-fix network of this module; `size` is one of ENCODERS."""
 
     ENDS = ("unet.encoder.conv1", "matte", "change")
     STEM = "unet.encoder.conv1.weight"
 
     def __init__(self, size: str = "context", frames: int = 1) -> None:
         """Raises UsageError where segmentation-models-pytorch is not installed."""
-        nn.Module.__init__(self)
+        super().__init__()
         self.size, self.frames = size, frames
         self.unet = _unet(ENCODERS[size], 3 * frames)
         deep = int(self.unet.segmentation_head[0].in_channels)

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from bipack.imaging import color
-from bipack_train.models.plain import BranchedConv, PlainNet, hold_lights, repeat_pixels
+from bipack_train.models.plain import BranchedConv, PlainNet, Skip, hold_lights, repeat_pixels
 
 
 def net(scale: int = 2) -> PlainNet:
@@ -69,14 +69,35 @@ def test_repeated_pixels_are_centred() -> None:
     assert torch.equal(wide, torch.arange(6.0).repeat_interleave(2))
 
 
-def test_a_result_pixel_sees_one_plate_pixel_per_convolution() -> None:
-    made = net().fused()
-    plate = torch.rand(1, 3, 21, 21) * 0.5
+def with_skips() -> PlainNet:
+    torch.manual_seed(0)
+    made = PlainNet(2, width=8, depth=8, branched=False, skips=2)
+    with torch.no_grad():
+        for parameter in made.parameters():
+            parameter.add_(torch.randn_like(parameter), alpha=0.05)
+    return made
+
+
+def test_skips_add_nothing_at_first_and_count_in_the_depth() -> None:
+    torch.manual_seed(0)
+    made = PlainNet(2, width=8, depth=8, branched=False, skips=2)
+    found = [layer for layer in made.body if isinstance(layer, Skip)]
+    assert len(found) == 2
+    pixels = torch.randn(1, 8, 5, 6)
+    assert all(torch.equal(skip(pixels), pixels) for skip in found)
+    assert sum(isinstance(layer, torch.nn.Conv2d) for layer in made.modules()) == 8
+    assert not torch.equal(with_skips().body[4](pixels), pixels)
+
+
+@pytest.mark.parametrize("made", [net(), with_skips()], ids=["row", "skips"])
+def test_a_result_pixel_sees_one_plate_pixel_per_convolution(made: PlainNet) -> None:
+    made = made.fused()
+    plate = torch.rand(1, 3, 25, 25) * 0.5
     changed = plate.clone()
-    changed[:, :, 10, 10] += 0.3
+    changed[:, :, 12, 12] += 0.3
     touched = (made(changed) - made(plate)).abs().sum(1)[0].nonzero()
-    assert touched.min() == (10 - made.depth) * 2
-    assert touched.max() == (10 + made.depth) * 2 + 1
+    assert touched.min() == (12 - made.depth) * 2
+    assert touched.max() == (12 + made.depth) * 2 + 1
 
 
 @pytest.mark.parametrize(("scale", "frames"), [(1, 1), (1, 5), (2, 3)])

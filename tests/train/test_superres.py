@@ -190,7 +190,14 @@ def test_by_crop_an_easy_crop_counts_beside_a_hard_one() -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "words"), [("steps = 24", "steps = 0"), ("scale = 2", "scale = 9"), ("depth = 3", "depth = 1")]
+    ("line", "words"),
+    [
+        ("steps = 24", "steps = 0"),
+        ("scale = 2", "scale = 9"),
+        ("depth = 3", "depth = 1"),
+        ("depth = 3", "depth = 6\nskips = 1"),
+        ("depth = 3", "depth = 3\nskips = 1\nbranched = false"),
+    ],
 )
 def test_a_recipe_that_makes_no_sense_is_refused(tmp_path: Path, line: str, words: str) -> None:
     path = Path(write_recipe(tmp_path / "r.toml"))

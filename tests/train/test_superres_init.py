@@ -93,9 +93,39 @@ def test_another_scale_and_depth_take_the_inner_convolutions(given: tuple[PlainN
         assert torch.equal(kernels[index], fresh[index])
 
 
-def test_another_width_is_refused(given: tuple[PlainNet, str]) -> None:
-    with pytest.raises(ModelRefused, match="12 channels wide"):
-        superres_init.start_from(PlainNet(2, 12, 4), given[1])
+@pytest.mark.parametrize("branched", [True, False])
+def test_a_wider_network_starts_as_the_model_was(given: tuple[PlainNet, str], branched: bool) -> None:
+    torch.manual_seed(4)
+    wide, plate = PlainNet(2, 12, 4, branched=branched), torch.rand(1, 3, 9, 11)
+    superres_init.start_from(wide, given[1])
+    torch.testing.assert_close(result(wide, plate), result(given[0], plate), atol=1e-6, rtol=0)
+
+
+def test_a_wider_and_deeper_network_starts_as_the_model_was_and_learns_with_all_weights(
+    given: tuple[PlainNet, str], tmp_path: Path
+) -> None:
+    torch.manual_seed(4)
+    grown, plate = PlainNet(2, 12, 8, branched=False, skips=2), torch.rand(1, 3, 9, 11)
+    superres_init.start_from(grown, given[1])
+    torch.testing.assert_close(result(grown, plate), result(given[0], plate), atol=1e-6, rtol=0)
+    before = {name: value.detach().clone() for name, value in grown.named_parameters()}
+    optimizer = torch.optim.Adam(grown.parameters(), lr=1e-3)
+    for _ in range(2):  # what has no say hears of its error once that has changed
+        optimizer.zero_grad()
+        (grown(plate) - 0.5).square().mean().backward()
+        optimizer.step()
+    assert all((value != before[name]).float().mean() > 0.9 for name, value in grown.named_parameters())
+
+    path = str(tmp_path / "grown.onnx")
+    export.export_onnx(grown.fused(), path, [torch.rand(1, 3, 12, 12)], ["plate"], ["result"])
+    twin = PlainNet(2, 12, 8, branched=False, skips=2)
+    superres_init.start_from(twin, path)
+    torch.testing.assert_close(result(twin, plate), result(grown, plate), atol=1e-6, rtol=0)
+
+
+def test_a_narrower_network_is_refused(given: tuple[PlainNet, str]) -> None:
+    with pytest.raises(ModelRefused, match="at most 6 channels"):
+        superres_init.start_from(PlainNet(2, 6, 4), given[1])
 
 
 def test_a_graph_without_convolutions_is_refused(tmp_path: Path) -> None:

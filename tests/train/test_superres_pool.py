@@ -35,6 +35,18 @@ def test_crops_depend_on_the_generator_alone() -> None:
     assert not np.array_equal(first[1], other[1])
 
 
+def test_crops_below_0_are_darker_and_otherwise_the_same() -> None:
+    made = pool({"photos": 1.0})
+    plain, dark = made.sample(np.random.default_rng(0), 1), pool({"photos": 1.0})
+    dark.below = 1.0
+    low, high = dark.sample(np.random.default_rng(0), 1)
+    step = float((plain[1] - high).mean())
+    assert 0.01 < step < 1
+    for usual, darker in zip(plain, (low, high), strict=True):
+        assert np.allclose(usual - darker, step, atol=1e-5)
+    assert min(dark.sample(np.random.default_rng(1), 8)[0].min(axis=(1, 2, 3))) < -0.1
+
+
 def test_groups_are_drawn_by_their_shares() -> None:
     _, high = pool({"photos": 0.0, "lamps": 1.0}).sample(np.random.default_rng(0), 32)
     assert high.max() > 1.5

@@ -40,6 +40,9 @@ class _Entry:
 class CropPool:
     """Pairs of sharp and small pictures by group, and the crops drawn from them."""
 
+    below = 0.0
+    """Share of the crops that are made darker by up to 1, encoded, so that values below 0 are known."""
+
     def __init__(self, scale: int, patch: int, frames: int = 1, *, turned: bool = False) -> None:
         self.scale, self.patch, self.frames, self.turned = scale, patch, frames, turned
         self._entries: list[_Entry] = []
@@ -129,6 +132,9 @@ class CropPool:
                 low[slot], high[slot] = _turned(rng, small, sharp) if self.turned else (small, sharp)
             else:
                 still, high[slot] = _augment(rng, small, sharp, entry.hdr)
+                if self.below and rng.random() < self.below:
+                    step = np.float32(rng.random())
+                    still, high[slot] = still - step, high[slot] - step
                 low[slot] = np.tile(still, (1, 1, self.frames))
         return low, high
 

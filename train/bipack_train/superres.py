@@ -96,6 +96,7 @@ def build_net(settings: SuperresRecipe) -> PlainNet:
         branched=size.branched,
         balance=size.balance,
         stride=size.stride,
+        skips=size.skips,
     )
 
 

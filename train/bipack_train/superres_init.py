@@ -3,7 +3,8 @@
 What was learned about pictures is worth keeping: an archive model that starts from a clean one, or by four from one by
 two, needs half the steps. Published models hold folded 3x3 kernels; a branched convolution takes one over by what its
 other branches lack to it, so that the network starts as the model was, and its branches are free to move from there.
-A network of stride 2 takes over a model of stride 1 of a quarter of its channels in the same way.
+A network of stride 2 takes over a model of stride 1 of a quarter of its channels in the same way, and so does one that
+is wider, and deeper by `skips`: new channels and pairs have no say at first.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 
 from bipack import catalog
 from bipack.errors import ModelRefused
-from bipack_train.models.plain import BranchedConv, PlainNet
+from bipack_train.models.plain import BranchedConv, PlainNet, Skip
 
 _WEIGHING = "weigh."
 """What the names of those weights begin with that a model of several frames weighs them by."""
@@ -25,33 +26,42 @@ def start_from(net: PlainNet, source: str) -> str:
     """Put the convolutions of the model `source` into `net` where they fit; returns what the card calls the model.
 
     Inner convolutions are taken in order, the last to the last. Further input planes of the first (noise, more frames)
-    start with no say; what does not fit (more depth, another scale) keeps its random start. How frames are weighed is
-    taken from a model of as many frames. Raises MissingInput, and ModelRefused where not even the first convolution
-    fits.
+    start with no say, as do the channels of a wider network and its skips where the model has none; what does not fit
+    (more depth, another scale) keeps its random start. How frames are weighed is taken from a model of as many frames.
+    Raises MissingInput, and ModelRefused where not even the first convolution fits.
     """
     located = catalog.locate(source)
     kernels = _kernels(located.path)
     weighing = [kernel for name, kernel in kernels if name.startswith(_WEIGHING)]
     given = [kernel for name, kernel in kernels if not name.startswith(_WEIGHING)]
     wanted = _convolutions(net.body)
+    if len(given) < len(wanted):
+        wanted = _convolutions(net.body, skips=False)
     if net.stride > 1 and given and given[0][0].shape[2] == 3:
         given = [_on_blocks(number, len(given), net, *kernel) for number, kernel in enumerate(given)]
     pairs = [*zip(wanted[:-1], given[:-1], strict=False), *zip(wanted[-1:], given[-1:], strict=False)]
-    taken = [_take(layer, *kernel) for layer, kernel in pairs]
+    taken = [_take(layer, *kernel, wider=layer is not wanted[-1]) for layer, kernel in pairs]
     if net.weigh is not None and weighing and weighing[0][0].shape[1] == net.channels * net.frames:
         for layer, kernel in zip(_convolutions(net.weigh.body), weighing, strict=True):
             _take(layer, *kernel)
     if not taken or not taken[0]:
         raise ModelRefused(
-            f"{located.name} is no super-res model {net.width} channels wide, so recipe.init cannot start from it. "
-            "Name a model of the same network.width (with network.stride = 2 one of a quarter of it will do), or leave "
+            f"{located.name} is no super-res model of at most {net.width} channels, so recipe.init cannot start from "
+            "it. Name a model of the same network.width or less (with network.stride = 2 of a quarter of it), or leave "
             "init out."
         )
     return f"{located.name}@{located.card.sha256}" if located.card is not None else located.name
 
 
-def _convolutions(row: nn.Sequential) -> list[nn.Module]:
-    return [layer for layer in row if not isinstance(layer, nn.LeakyReLU)]
+def _convolutions(row: nn.Sequential, skips: bool = True) -> list[nn.Module]:
+    """In the order of the graph; those inside of skips where wanted."""
+    found: list[nn.Module] = []
+    for layer in row:
+        if isinstance(layer, Skip):
+            found += _convolutions(layer) if skips else []
+        elif not isinstance(layer, nn.LeakyReLU):
+            found.append(layer)
+    return found
 
 
 def _kernels(path: str) -> list[tuple[str, tuple[Tensor, Tensor]]]:
@@ -97,16 +107,20 @@ def _tensor(stored: onnx.TensorProto) -> Tensor:
 
 
 @torch.no_grad()
-def _take(layer: nn.Module, kernel: Tensor, bias: Tensor) -> bool:
-    """Make `layer` compute what `kernel` does; False, and nothing done, where it does not fit."""
+def _take(layer: nn.Module, kernel: Tensor, bias: Tensor, *, wider: bool = False) -> bool:
+    """Make `layer` compute what `kernel` does; False, and nothing done, where it does not fit.
+
+    Inputs that the kernel lacks get no say. With `wider` the layer may have further outputs, which stay as they are.
+    """
     assert isinstance(layer, BranchedConv | nn.Conv2d)
     present = layer.kernel() if isinstance(layer, BranchedConv) else layer.weight
-    missing = present.shape[1] - kernel.shape[1]
-    if missing < 0 or (present.shape[0], *present.shape[2:]) != (kernel.shape[0], *kernel.shape[2:]):
+    outputs, missing = kernel.shape[0], present.shape[1] - kernel.shape[1]
+    fits = present.shape[0] >= outputs if wider else present.shape[0] == outputs
+    if missing < 0 or not fits or present.shape[2:] != kernel.shape[2:]:
         return False
     kernel = nn.functional.pad(kernel, (0, 0, 0, 0, 0, missing)).to(present)
     weight = layer.weight3 if isinstance(layer, BranchedConv) else layer.weight
-    weight += kernel - present
+    weight[:outputs] += kernel - present[:outputs]
     assert layer.bias is not None
-    layer.bias.copy_(bias)
+    layer.bias[:outputs] = bias
     return True

@@ -49,6 +49,10 @@ class Network:
     """Side in plate pixels of the blocks that the convolutions work on: 1, or 2 for four times the weights at the same
     work."""
 
+    skips: int = 0
+    """Pairs of convolutions, counted in `depth`, whose result is added to what came in: with `init` the network gets
+    deeper and starts as the model was. For bare convolutions."""
+
 
 @dataclass(frozen=True)
 class Data:
@@ -98,6 +102,10 @@ class Data:
     clip_shrinks: tuple[float, ...] = (2.0,)
     """How much smaller than the file `clips` are taken in, for networks of several frames; one is picked for each
     stretch. Larger hides more of what the file's own compression did."""
+
+    below: float = 0.0
+    """Share of the crops that are made darker by up to 1, encoded. A deep network that never saw values below 0 may
+    answer them by a thousand times as much."""
 
 
 @dataclass(frozen=True)
@@ -214,6 +222,12 @@ def load_recipe(path: str) -> SuperresRecipe:
         raise UsageError(f"Recipe {path}: network.stride is 1 or 2, and 2 needs an even schedule.patch.")
     if settings.network.stride > 1 and settings.network.branched:
         raise UsageError(f"Recipe {path}: network.stride = 2 is for bare convolutions; set network.branched = false.")
+    row = settings.network.depth - 2 * settings.network.skips
+    if settings.network.skips and (settings.network.branched or row < 2):
+        raise UsageError(
+            f"Recipe {path}: network.skips takes two of network.depth each, leaves at least 2, and is for bare "
+            "convolutions (network.branched = false)."
+        )
     if settings.keep and (settings.network.frames == 1 or not settings.init):
         raise UsageError(
             f"Recipe {path}: keep = true keeps a model of one frame; it needs init and network.frames > 1."

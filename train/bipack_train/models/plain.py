@@ -19,6 +19,9 @@ A network of stride 2 works on blocks of 2x2 plate pixels: its first convolution
 last gives all pixels of one. For the same work it has four times the weights of a network of full size and sees twice
 as far, which is what coding errors ask for: they come in blocks of 4 to 16 pixels.
 
+With `skips` some of the convolutions stand in pairs whose result is added to what came in. A pair that gives nothing at
+first makes a trained network deeper without a change of what it computes.
+
 Receptive field: one place per convolution on each side, so a tile overlap of `depth` * stride pixels is exact, and
 three more with several frames.
 """
@@ -99,11 +102,23 @@ class BranchedConv(nn.Module):
         return conv
 
 
+class Skip(nn.Sequential):
+    """Two bare convolutions, (N, width, H, W) to the same, added to what came in; at first they add nothing."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__(_bare(width, width, 1.0), nn.LeakyReLU(SLOPE), _bare(width, width, 0.0))
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """(N, width, H, W) to the same."""
+        result: Tensor = pixels + super().forward(pixels)  # type: ignore[no-untyped-call]
+        return result
+
+
 class PlainNet(nn.Module):
     """Super-res by `scale`, (N, C, H, W) encoded to (N, C, H*scale, W*scale) encoded; nothing is clamped.
 
     `depth` counts all convolutions; `width` is their channels. scale = 1 gives a restoration network. With `stride`,
-    H and W are multiples of it.
+    H and W are multiples of it. `skips` of two convolutions each, which count in `depth`, are spread over the row.
     """
 
     def __init__(
@@ -119,6 +134,7 @@ class PlainNet(nn.Module):
         branched: bool = True,
         balance: bool = True,
         stride: int = 1,
+        skips: int = 0,
     ) -> None:
         super().__init__()
         self.scale, self.width, self.depth, self.channels, self.noise = scale, width, depth, channels, noise
@@ -130,10 +146,15 @@ class PlainNet(nn.Module):
         inputs = channels * frames + channels * (frames > 1) + 2 * noise
         self.weigh = FrameWeights(channels, frames) if frames > 1 else None
         layers: list[nn.Module] = [conv(inputs, width) if stride == 1 else _bare(inputs, width, 1.0, stride)]
-        for _ in range(depth - 2):
-            layers += [nn.LeakyReLU(SLOPE), conv(width, width)]
+        row = depth - 2 * skips
+        places = [round((number + 1) * (row - 2) / (skips + 1)) for number in range(skips)]
+        for place in range(row - 1):
+            layers.append(nn.LeakyReLU(SLOPE))
+            layers += [Skip(width) for _ in range(places.count(place))]
+            if place < row - 2:
+                layers.append(conv(width, width))
         # The small last layer starts the network near the plain upsample, where the first steps are calm.
-        layers += [nn.LeakyReLU(SLOPE), conv(width, channels * (scale * stride) ** 2, 0.1)]
+        layers.append(conv(width, channels * (scale * stride) ** 2, 0.1))
         self.body = nn.Sequential(*layers)
         self.shuffle = nn.PixelShuffle(scale * stride)
         self.limited = False

@@ -43,6 +43,7 @@ def test_half_a_pixel_of_the_camera_is_half_a_pixel_of_the_shot(
     """Four rendered pixels, two shown ones: the second frame shows the first one's content two pixels further on."""
     monkeypatch.setattr(shots, "_PACE", (1e-9, 1e-9))
     monkeypatch.setattr(shots, "_NOISY", 0.0)
+    monkeypatch.setattr(shots, "_SOFT", 0.0)
     monkeypatch.setattr(shots, "_shake", lambda rng, frames, margin: np.array([[margin, margin], [margin, margin + 4]]))
     first, second = shots.render(photos, np.random.default_rng(1), 40, 2)
     np.testing.assert_allclose(second[:, :-2], first[:, 2:], atol=1e-4)
@@ -58,8 +59,21 @@ def test_noise_is_new_in_each_frame_and_in_the_truth(
     assert 0 < np.abs(first - second).mean() < 0.02
 
 
-def test_an_encoder_cannot_copy_its_faults_from_frame_to_frame() -> None:
-    """The errors of a still camera's frames are the same ones; those of a shot go together much less."""
+def test_shots_are_as_soft_as_some_lens(photos: list[pictures.Pixels], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shots, "_NOISY", 0.0)
+    detail = []
+    for most in (0.0, 3.0):
+        monkeypatch.setattr(shots, "_SOFT", most)
+        clips = [shots.render(photos, np.random.default_rng(seed), 48, 2) for seed in range(4)]
+        detail.append([float(np.abs(np.diff(clip[0], axis=1)).mean()) for clip in clips])
+    sharp, soft = map(np.mean, detail)
+    assert soft < 0.8 * sharp
+
+
+def test_an_encoder_cannot_copy_its_faults_from_frame_to_frame(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The errors of a still camera's frames are the same ones; those of a sharp shot out of a hand go together less."""
+    monkeypatch.setattr(shots, "_SHAKEN", 1.0)
+    monkeypatch.setattr(shots, "_SOFT", 0.0)
     pytest.importorskip("av", reason="film encodes need PyAV (extra train)")
     photos = [pictures.draw(5, index, 320).pixels for index in (0, 6)]
     film = wear.Wear(side=96, clean=0, blur=0, noise=0, ringing=0, chroma=0, jpeg=0, film=1, again=0, codecs=("h264",))

@@ -99,6 +99,26 @@ def test_the_fit_gains_on_what_it_learned_from_and_the_network_reads_plain_featu
     assert 10 * np.log10(errors[0] / errors[1]) == pytest.approx(gain, abs=0.02)
 
 
+def test_moments_are_read_darker_and_brighter_where_the_recipe_says_so():
+    pool, net = rendered_pool(), slowmo.networks(TINY).eval()["flow"]
+    plain, dark = (
+        slowmo_synthesis.gather(net, pool, slowmo_recipe.Fit(pixels=200, gain=gain), 0.5, seed=1)
+        for gain in ((1.0, 1.0), (0.5, 0.5))
+    )
+    assert float(dark.truth.mean()) == pytest.approx(0.5 * float(plain.truth.mean()), rel=0.05)
+    varied = slowmo_synthesis.gather(net, pool, slowmo_recipe.Fit(pixels=200, gain=(0.5, 1.5)), 0.5, seed=1)
+    assert float(dark.truth.max()) < float(varied.truth.max())
+
+
+@pytest.mark.parametrize("gain", ["[0.0, 1.0]", "[1.5, 1.0]"])
+def test_a_recipe_with_a_gain_that_makes_no_light_is_refused(gain, tmp_path):
+    path = tmp_path / "r.toml"
+    head = 'kind = "slowmo"\nname = "x"\ntitle = "x"\nversion = "1.0.0"\npurpose = "x"\n'
+    path.write_text(f"{head}[synthesis]\ngain = {gain}\n")
+    with pytest.raises(UsageError, match=r"synthesis\.gain"):
+        slowmo_recipe.load_recipe(str(path))
+
+
 def test_light_is_encoded_for_the_loss_as_for_the_networks():
     light = np.array([0.0, 1e-4, 0.003, 0.02, 0.5, 1.0, 4.0, 100.0], np.float32)
     found = slowmo_synthesis._encoded(torch.from_numpy(light)).numpy()

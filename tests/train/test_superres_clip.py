@@ -30,6 +30,7 @@ from bipack_train import (
     wear_clips,
 )
 from bipack_train.models.plain import PlainNet
+from bipack_train.pool import CropPool
 from training import clip_recipe, write_photos, write_recipe
 
 
@@ -108,6 +109,38 @@ def test_footage_gives_crops_with_their_own_truth() -> None:
         assert np.abs(worn[:, :, :3] / 255.0 - truth).max() < 1 / 255
 
 
+def test_other_colors_are_those_of_plate_and_truth() -> None:
+    clip = [pictures.draw(1, 0, 64).pixels] * wear_clips.FRAMES
+    settings = wear.Wear(side=64, clean=1.0, tint=1.0)
+    found = [wear_clips.worn_shot(clip, 1, settings, np.random.default_rng(seed), 3, takes=1)[0] for seed in range(3)]
+    for worn, truth in found:
+        assert np.abs(worn[:, :, :3] / 255.0 - truth).max() < 1 / 255
+        assert np.abs(truth - clip[0]).mean() > 0.02
+    assert np.abs(found[0][1] - found[1][1]).mean() > 0.02
+
+
+def test_turned_crops_are_worn_ones_seen_otherwise() -> None:
+    rng = np.random.default_rng(3)
+    low, high = rng.integers(0, 256, (24, 24, 9)).astype(np.uint8), rng.random((48, 48, 3), np.float32)
+    drawn = []
+    for turned in (False, True):
+        pool = CropPool(2, 24, 3, turned=turned)
+        pool.add_worn("photos", low, high)
+        pool.finish({"photos": 1.0})
+        drawn.append(pool.sample(np.random.default_rng(1), 40))
+    assert all(np.array_equal(crop, low / np.float32(255)) for crop in drawn[0][0])
+    ways = {crop.tobytes() for crop in drawn[1][0]}
+    assert len(ways) == 8
+    for small, sharp in zip(*drawn[1], strict=True):
+        turns = [
+            (np.rot90(side, n), np.rot90(truth, n))
+            for n in range(4)
+            for side, truth in ((low, high), (low[:, ::-1], high[:, ::-1]))
+        ]
+        way = next(n for n, (side, _) in enumerate(turns) if np.array_equal(side / np.float32(255), small))
+        np.testing.assert_allclose(sharp, turns[way][1], atol=0.5 / 255 + 1e-6)
+
+
 def test_pictures_that_are_no_clips_stand_still(photos: str, tmp_path: Path) -> None:
     settings = superres_recipe.load_recipe(clip_recipe(tmp_path / "r.toml"))
     pool = superres_data.fill_pool(settings, photos)
@@ -135,6 +168,48 @@ def test_film_files_bring_crops_and_those_held_out_bring_none(photos: str, tmp_p
     data = dataclasses.replace(settings.data, clips=clips, clip_crops=3, held_out=clips[1:] + settings.data.held_out)
     pool = superres_data.fill_pool(dataclasses.replace(settings, data=data), photos)
     assert pool.count("photos") == before + wear_clips.OF_FOOTAGE
+
+
+def test_footage_comes_in_at_several_sizes(photos: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("av", reason="film files need PyAV (extra train)")
+    film(Path(photos) / "sequences" / "walk.mkv", 1)
+    settings = superres_recipe.load_recipe(clip_recipe(tmp_path / "r.toml"))
+    data = dataclasses.replace(settings.data, clips=("sequences/walk.mkv",), clip_crops=30, clip_shrinks=(1.0, 2.0))
+    seen = []
+    monkeypatch.setattr(wear_clips, "worn_footage", lambda clip, *_: seen.append(clip[0].shape) or [])
+    superres_data.fill_pool(dataclasses.replace(settings, data=data), photos)
+    assert set(seen) == {(112, 112, 3), (56, 56, 3)}
+
+
+def test_training_is_watched_on_film_files_of_several_qualities(photos: str, tmp_path: Path) -> None:
+    pytest.importorskip("av", reason="film files need PyAV (extra train)")
+    film(Path(photos) / "sequences" / "walk.mkv", 1)
+    settings = superres_recipe.load_recipe(clip_recipe(tmp_path / "r.toml"))
+    data = dataclasses.replace(settings.data, validation=("sequences/walk.mkv",))
+    watched = superres_data.validation_pictures(dataclasses.replace(settings, data=data), photos)
+    assert all(one.low.shape == (1, 9, 28, 28) and one.high.shape == (56, 56, 3) for one in watched)
+    assert watched[0].bicubic > watched[-1].bicubic
+    film(Path(photos) / "sequences" / "walk.mkv", 1, frames=11)
+    with pytest.raises(UsageError, match="11 frames"):
+        superres_data.validation_pictures(dataclasses.replace(settings, data=data), photos)
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        ("[data]\nclip_shrinks = [0.5]", "clip_shrinks"),
+        ("[wear]\ngroups = []", "groups"),
+        ("[wear]\nturned = true\ninterlace = 0.1", "fields"),
+        ("[wear]\ntint = 2.0", "tint"),
+    ],
+)
+def test_shares_and_factors_that_make_no_sense_are_refused(tmp_path: Path, lines: str, words: str) -> None:
+    path = Path(clip_recipe(tmp_path / "r.toml"))
+    text = path.read_text()
+    assert lines.split("\n")[0] in text
+    path.write_text(text.replace(lines.split("\n")[0], lines, 1))
+    with pytest.raises(UsageError, match=words):
+        superres_recipe.load_recipe(str(path))
 
 
 def test_a_film_file_is_a_test_clip_by_itself(tmp_path: Path) -> None:

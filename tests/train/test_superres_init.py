@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import dataclasses
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +9,7 @@ import pytest
 import torch
 from onnx import TensorProto, helper
 
-from bipack.errors import MissingInput, ModelRefused
+from bipack.errors import MissingInput, ModelRefused, UsageError
 from bipack_train import checkpoint, export, superres, superres_init, superres_recipe
 from bipack_train.models.plain import PlainNet
 from training import write_photos, write_recipe
@@ -172,3 +174,30 @@ def test_the_models_that_the_recipes_start_from_fit_them() -> None:
             superres_init.start_from(net, settings.init)
             started += 1
     assert started > 4
+
+
+def test_a_share_of_the_start_is_mixed_into_the_finished_weights(given: tuple[PlainNet, str], tmp_path: Path) -> None:
+    folder, recipe_file = write_photos(tmp_path / "data"), Path(write_recipe(tmp_path / "r.toml"))
+    recipe_file.write_text(recipe_file.read_text().replace("seed =", f'init = "{given[1]}"\nseed =', 1))
+    settings = superres_recipe.shortened(superres_recipe.load_recipe(str(recipe_file)), 8)
+    superres.train(settings, folder, str(tmp_path / "run"), device="cpu")
+    path = str(tmp_path / "run" / superres.CHECKPOINT)
+    start = superres.start_run(settings, torch.device("cpu"))
+    superres.start_from(start, settings.init)
+    end = dict(superres.averaged_from(path, settings).named_parameters())
+    mixed = superres.averaged_from(path, dataclasses.replace(settings, start_share=0.25))
+    first = dict(start.net.named_parameters())
+    assert any(not torch.equal(end[name], first[name]) for name in first)
+    for name, weight in mixed.named_parameters():
+        torch.testing.assert_close(weight, 0.75 * end[name] + 0.25 * first[name])
+    other = str(tmp_path / "other.onnx")
+    shutil.copy(given[1], other)
+    with pytest.raises(UsageError, match="started from given"):
+        superres.averaged_from(path, dataclasses.replace(settings, start_share=0.25, init=other))
+
+
+def test_a_share_of_no_start_is_refused(tmp_path: Path) -> None:
+    recipe_file = Path(write_recipe(tmp_path / "r.toml"))
+    recipe_file.write_text(recipe_file.read_text().replace("seed =", "start_share = 0.5\nseed =", 1))
+    with pytest.raises(UsageError, match="start_share"):
+        superres_recipe.load_recipe(str(recipe_file))

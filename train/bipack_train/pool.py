@@ -33,7 +33,7 @@ class _Entry:
 
     @property
     def worn(self) -> bool:
-        """Taken as it is: turned, an encoder's blocks and fields would not be those of any file."""
+        """Taken as it is, unless the pool says `turned`: an encoder's blocks and fields do not turn along."""
         return bool(self.low.dtype == np.uint8)
 
 
@@ -43,8 +43,8 @@ class CropPool:
     below = 0.0
     """Share of the crops that are made darker by up to 1, encoded, so that values below 0 are known."""
 
-    def __init__(self, scale: int, patch: int, frames: int = 1) -> None:
-        self.scale, self.patch, self.frames = scale, patch, frames
+    def __init__(self, scale: int, patch: int, frames: int = 1, *, turned: bool = False) -> None:
+        self.scale, self.patch, self.frames, self.turned = scale, patch, frames, turned
         self._entries: list[_Entry] = []
         self._groups: list[str] = []
         self._details: list[NDArray[np.float64]] = []
@@ -128,7 +128,8 @@ class CropPool:
             if entry.high.dtype == np.uint8:
                 sharp /= np.float32(255)
             if entry.worn:
-                low[slot], high[slot] = small / np.float32(255), sharp
+                small /= np.float32(255)
+                low[slot], high[slot] = _turned(rng, small, sharp) if self.turned else (small, sharp)
             else:
                 still, high[slot] = _augment(rng, small, sharp, entry.hdr)
                 if self.below and rng.random() < self.below:
@@ -159,14 +160,19 @@ def _start(rng: np.random.Generator, centre: int, patch: int, limit: int) -> int
     return min(max(start, 0), limit - patch)
 
 
+def _turned(
+    rng: np.random.Generator, low: degrade.Pixels, high: degrade.Pixels
+) -> tuple[degrade.Pixels, degrade.Pixels]:
+    turns, flip = int(rng.integers(4)), rng.random() < 0.5
+    low, high = np.rot90(low, turns), np.rot90(high, turns)
+    return (low[:, ::-1], high[:, ::-1]) if flip else (low, high)
+
+
 def _augment(
     rng: np.random.Generator, low: degrade.Pixels, high: degrade.Pixels, hdr: bool
 ) -> tuple[degrade.Pixels, degrade.Pixels]:
     """Flip, turn, swap channels, scale; the small picture is often rounded to 8 bits, as most plates once were."""
-    turns, flip = int(rng.integers(4)), rng.random() < 0.5
-    low, high = np.rot90(low, turns), np.rot90(high, turns)
-    if flip:
-        low, high = low[:, ::-1], high[:, ::-1]
+    low, high = _turned(rng, low, high)
     if rng.random() < 0.3:
         order = rng.permutation(3)
         low, high = low[:, :, order], high[:, :, order]

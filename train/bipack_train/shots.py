@@ -32,9 +32,14 @@ _SHAKE, _SHAKEN = 1.5, 0.5
 _BLURRED, _SHUTTER, _MOMENTS = 0.3, 0.5, 3
 """Shots whose shutter is open for half of a frame's time, and the moments that are averaged."""
 
-_NOISY, _SHOT, _READ = 0.8, 0.0008, 0.004
-"""Shots with noise of their own; most variance of shot noise per unit of light, and most sigma of read noise. A clean
-picture is not what a camera gives, so the noise is in the truth as well."""
+_SOFT = 1.1
+"""Most sigma of the lens, in shown pixels; any less is as likely. Sharp as photographs at half size shots are harder
+on an encoder than footage is: bench figures in docs/training_superres.md."""
+
+_NOISY, _SHOT, _READ, _GRAIN = 0.8, 0.0004, 0.003, 0.8
+"""Shots with noise of their own; most variance of shot noise per unit of light, most sigma of read noise, and most
+sigma that the noise is blurred by: films come scanned, denoised, enlarged or encoded before. A clean picture is not
+what a camera gives, so the noise is in the truth as well."""
 
 _MOST = 4
 """Photographs that one shot is made of, at most."""
@@ -47,11 +52,12 @@ def render(photos: Sequence[Pixels], rng: np.random.Generator, side: int, frames
     scene = motion_scenes.draw_scene(photos, rng, shown + 2 * margin)
     pace = float(np.exp(rng.uniform(*np.log(_PACE))))
     shutter, moments = (_SHUTTER * pace, _MOMENTS) if rng.random() < _BLURRED else (0.0, 1)
-    noise = _noise(rng)
+    noise, soft = _noise(rng), float(rng.uniform(0, _SOFT))
     result = []
     for number, (down, across) in enumerate(_shake(rng, frames, margin)):
         fine = scene.frame((number - (frames - 1) / 2) * pace, shutter, moments)
-        result.append(noise(_shown(fine[down : down + shown, across : across + shown], side), rng))
+        seen = _blurred(_shown(fine[down : down + shown, across : across + shown], side), soft)
+        result.append(noise(seen, rng))
     return result
 
 
@@ -63,6 +69,10 @@ def picked(paths: Sequence[str], rng: np.random.Generator) -> list[str]:
 
 def _shown(fine: motion.Pixels, side: int) -> Pixels:
     return np.asarray(np.clip(cv2.resize(fine, (side, side), interpolation=cv2.INTER_AREA), 0, 1), np.float32)
+
+
+def _blurred(pixels: Pixels, sigma: float) -> Pixels:
+    return np.asarray(cv2.GaussianBlur(pixels, (0, 0), sigma), np.float32) if sigma > 0.05 else pixels
 
 
 def _shake(rng: np.random.Generator, frames: int, margin: int) -> NDArray[np.int64]:
@@ -78,18 +88,19 @@ def _shake(rng: np.random.Generator, frames: int, margin: int) -> NDArray[np.int
 class _Noise:
     """The noise of one camera, new in each frame."""
 
-    def __init__(self, shot: float, read: float, bayer: bool) -> None:
-        self.shot, self.read, self.bayer = shot, read, bayer
+    def __init__(self, shot: float, read: float, bayer: bool, grain: float) -> None:
+        self.shot, self.read, self.bayer, self.grain = shot, read, bayer, grain
 
     def __call__(self, coded: Pixels, rng: np.random.Generator) -> Pixels:
         if not self.shot and not self.read:
             return coded
         noisy = color.encode(wear.add_noise(color.decode(coded), self.shot, self.read, self.bayer, rng))
-        return np.clip(noisy, 0, 1)
+        return np.asarray(np.clip(coded + _blurred(noisy - coded, self.grain), 0, 1), np.float32)
 
 
 def _noise(rng: np.random.Generator) -> _Noise:
     if rng.random() >= _NOISY:
-        return _Noise(0.0, 0.0, False)
+        return _Noise(0.0, 0.0, False, 0.0)
     # Squared, so that low noise is met more often than heavy.
-    return _Noise(_SHOT * rng.random() ** 2, _READ * rng.random() ** 2, rng.random() < 0.6)
+    shot, read = _SHOT * rng.random() ** 2, _READ * rng.random() ** 2
+    return _Noise(shot, read, rng.random() < 0.6, float(rng.uniform(0, _GRAIN)))

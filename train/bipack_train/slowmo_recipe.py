@@ -78,6 +78,9 @@ class Fit:
     steps: int = 1200
     batch: int = 4096
     learning_rate: float = 3e-3
+    gain: tuple[float, float] = (1.0, 1.0)
+    """Least and most by which each moment is made darker or brighter, encoded: one clip has few contrasts, and the next
+    has others."""
 
 
 @dataclass(frozen=True)
@@ -124,6 +127,10 @@ def load_recipe(path: str) -> SlowmoRecipe:
     settings = recipe.load(path, SlowmoRecipe, KIND)
     if settings.schedule.crop % 16:
         raise UsageError(f"Recipe {path}: schedule.crop is {settings.schedule.crop}; it must be a multiple of 16.")
+    if not 0 < settings.synthesis.gain[0] <= settings.synthesis.gain[1]:
+        raise UsageError(
+            f"Recipe {path}: synthesis.gain is {list(settings.synthesis.gain)}; least, then most, above 0."
+        )
     for clip in settings.data.clips:
         if any(skip < 2 for skip in clip.skips):
             raise UsageError(f"Recipe {path}: clip {clip.path} has skips {list(clip.skips)}; 2 is the least.")

@@ -77,7 +77,7 @@ def gather(flow_net: nn.Module, pool: MomentPool, fit: Fit, real_share: float, s
         share = 1.0 if len(groups) == 1 else real_share if name == REAL else 1 - real_share
         count = min(len(samples), max(1, round(fit.moments * len(samples) / total)))
         chosen = rng.permutation(len(samples))[:count]
-        rows = [_pixels_of(flow_net, samples[int(index)], fit.pixels, rng) for index in chosen]
+        rows = [_pixels_of(flow_net, samples[int(index)], fit, rng) for index in chosen]
         weights = np.concatenate([row[4] for row in rows])
         weights *= np.float32(share / weights.sum())
         parts.append([*(np.concatenate([row[part] for row in rows]) for part in range(4)), weights])
@@ -88,9 +88,11 @@ def gather(flow_net: nn.Module, pool: MomentPool, fit: Fit, real_share: float, s
 
 
 @torch.no_grad()
-def _pixels_of(flow_net: nn.Module, sample: Sample, count: int, rng: np.random.Generator) -> tuple[Array, ...]:
+def _pixels_of(flow_net: nn.Module, sample: Sample, fit: Fit, rng: np.random.Generator) -> tuple[Array, ...]:
     """Features, first guess, candidates, truth and weight of random pixels of one moment."""
-    found = _found(flow_net, sample, rng)
+    count, (darkest, brightest) = fit.pixels, fit.gain
+    gain = darkest if darkest == brightest else math.exp(rng.uniform(math.log(darkest), math.log(brightest)))
+    found = _found(flow_net, sample, rng, gain)
     error = found.error(torch.softmax(model.enlarge(found.guess), dim=1))
     row, column, chance = _places(found.moved, count, rng)
     at = 2 * row + rng.integers(0, 2, count), 2 * column + rng.integers(0, 2, count)
@@ -128,8 +130,11 @@ class _Found:
 
 
 @torch.no_grad()
-def _found(flow_net: nn.Module, sample: Sample, rng: np.random.Generator) -> _Found:
+def _found(flow_net: nn.Module, sample: Sample, rng: np.random.Generator, gain: float = 1.0) -> _Found:
     frame0, frame1, between, prior, around, moment = moment_of(sample, rng, model.MULTIPLE)
+    if gain != 1.0:
+        frame0, frame1, between = (one * np.float32(gain) for one in (frame0, frame1, between))
+        around = around * np.array([1, 1, 1, 1, gain, gain, 1, 1], np.float32)
     flow, bend, _ = flow_net(*(_planes(one) for one in (frame0, frame1, prior, around)))
     measured = bending.steadied(around, frame0, frame1)
     found = candidates(frame0, frame1, _picture(flow), _picture(bend), moment, measured)

@@ -338,7 +338,22 @@ def _optimizers(run: Run) -> dict[str, torch.optim.Optimizer]:
 
 
 def averaged_from(path: str, settings: SuperresRecipe) -> PlainNet:
-    """The finished network of the checkpoint at `path`, on the CPU."""
+    """The finished network of the checkpoint at `path`, on the CPU.
+
+    With `start_share` that is mixed with what the run started from. Raises UsageError where this is another model now.
+    """
     run = start_run(settings, torch.device("cpu"))
     _restore(run, path)
-    return averaged(run)
+    net = averaged(run)
+    if settings.start_share:
+        start = start_run(settings, torch.device("cpu"))
+        start_from(start, settings.init)
+        if start.base_model != run.base_model:
+            raise UsageError(
+                f"{path} started from {run.base_model}, and {settings.init} is {start.base_model} now. For start_share "
+                "name the model that it started from as init."
+            )
+        with torch.no_grad():
+            for weight, first in zip(net.parameters(), start.net.parameters(), strict=True):
+                weight.lerp_(first, settings.start_share)
+    return net

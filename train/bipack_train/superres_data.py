@@ -6,18 +6,22 @@ import dataclasses
 import os
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 import torch
 from torch import Tensor
 
 from bipack.errors import UsageError
 from bipack.imaging import resample
-from bipack_train import degrade, metrics, pictures, shots, slowmo_clips, wear, wear_clips
+from bipack_train import codecs, degrade, metrics, pictures, shots, slowmo_clips, wear, wear_clips
 from bipack_train.pool import CropPool
 from bipack_train.superres_recipe import SuperresRecipe
 
 _VALIDATION_SIDE = 192
 """Validation looks at a square of this many sharp pixels in the middle of each picture."""
+
+_WATCHED_QUALITIES = (18, 23, 28, 30, 35)
+"""crf at which frames of a film file are watched."""
 
 # Pictures -----------------------------------------------------------------------------------------------------------
 
@@ -25,7 +29,7 @@ _VALIDATION_SIDE = 192
 def fill_pool(settings: SuperresRecipe, folder: str) -> CropPool:
     """Read, draw and shrink or wear all training pictures. Raises MissingInput, CorruptInput, UsageError."""
     data = settings.data
-    pool = CropPool(settings.scale, settings.schedule.patch, settings.network.frames)
+    pool = CropPool(settings.scale, settings.schedule.patch, settings.network.frames, turned=settings.wear.turned)
     pool.below = data.below
     away = {os.path.normpath(name) for name in (*data.held_out, *data.validation, *data.exclude, *data.footage)}
     paths = _photos(settings, folder, away)
@@ -106,7 +110,10 @@ def _add_shot(pool: CropPool, paths: list[str], number: int, settings: SuperresR
 
 def _add_footage(pool: CropPool, path: str, settings: SuperresRecipe) -> None:
     """Add worn crops of real footage to the photographs; stretches with cuts or held frames are left out."""
-    clip, frames = slowmo_clips.read(path, shrink=2), settings.network.frames
+    frames = settings.network.frames
+    shrinks = settings.data.clip_shrinks if frames > 1 else (2.0,)
+    whole = shrinks != (2.0,)
+    clip = slowmo_clips.read(path, shrink=1 if whole else 2)
     rng = np.random.default_rng([settings.seed, 5, len(pool)])
     length, takes = (wear_clips.FRAMES, wear_clips.OF_FOOTAGE) if frames > 1 else (wear.CLIP_FRAMES, 1)
     for _ in range(max(1, settings.data.clip_crops // takes)):
@@ -115,6 +122,9 @@ def _add_footage(pool: CropPool, path: str, settings: SuperresRecipe) -> None:
         if last > len(clip) or not clip.continuous(first, last - 1):
             continue
         sharp = [clip[number] for number in range(first, last)]
+        if whole:
+            factor = float(rng.choice(shrinks))
+            sharp = [_made_smaller(frame, factor) for frame in sharp]
         if frames > 1:
             found = wear_clips.worn_footage(sharp, settings.scale, settings.wear, rng, frames)
         else:
@@ -122,6 +132,11 @@ def _add_footage(pool: CropPool, path: str, settings: SuperresRecipe) -> None:
             found = [] if one is None else [one]
         for worn in found:
             pool.add_worn("photos", *worn)
+
+
+def _made_smaller(pixels: pictures.Pixels, factor: float) -> pictures.Pixels:
+    height, width = (int(side / factor) for side in pixels.shape[:2])
+    return np.asarray(cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA), np.float32)
 
 
 def _add_panoramas(pool: CropPool, settings: SuperresRecipe, folder: str, away: set[str]) -> None:
@@ -148,10 +163,14 @@ class ValidationPicture:
 
 
 def validation_pictures(settings: SuperresRecipe, folder: str) -> list[ValidationPicture]:
-    """Of each picture of the validation list the middle, shrunk and rounded to 8 bits, or a worn crop."""
+    """Of each picture of the validation list the middle, shrunk and rounded to 8 bits, or a worn crop; of a film file
+    whole frames that went through H.264."""
     result = []
     for index, name in enumerate(settings.data.validation):
         path = os.path.join(folder, name)
+        if name.endswith(slowmo_clips.FILM_SUFFIXES):
+            result += _watched_film(path, settings)
+            continue
         pixels = pictures.original(path)
         if settings.wear.crops:
             worn = _watched_crop(path, settings, np.random.default_rng([settings.seed, 4, index]))
@@ -162,10 +181,36 @@ def validation_pictures(settings: SuperresRecipe, folder: str) -> list[Validatio
         else:
             high = _middle(pixels, settings.scale)
             low = degrade.to_8bit(np.clip(degrade.shrink_coded(high, settings.scale), 0, 1))
-        plain = resample.resize(low[:, :, :3], high.shape[1], high.shape[0], kernel="cubic")
-        tensor = torch.from_numpy(np.ascontiguousarray(low.transpose(2, 0, 1)))[None]
-        result.append(ValidationPicture(name, tensor, high, metrics.psnr_y(plain, high, settings.scale)))
+        result.append(_watched(name, low, high, settings.scale))
     return result
+
+
+def _watched(name: str, low: pictures.Pixels, high: pictures.Pixels, scale: int) -> ValidationPicture:
+    plain = resample.resize(low[:, :, :3], high.shape[1], high.shape[0], kernel="cubic")
+    tensor = torch.from_numpy(np.ascontiguousarray(low.transpose(2, 0, 1)))[None]
+    return ValidationPicture(name, tensor, high, metrics.psnr_y(plain, high, scale))
+
+
+def _watched_film(path: str, settings: SuperresRecipe) -> list[ValidationPicture]:
+    """Frames from the middle of a film file that went through H.264, one of each quality."""
+    film = slowmo_clips.read(path, shrink=2)
+    first = (len(film) - wear_clips.FRAMES) // 2
+    if first < 0:
+        raise UsageError(f"{path} has {len(film)} frames; {wear_clips.FRAMES} are needed to watch a film file.")
+    sharp = [degrade.crop_to_multiple(film[first + n], 2 * settings.scale) for n in range(wear_clips.FRAMES)]
+    small = [_bytes(degrade.shrink_coded(frame, settings.scale)) for frame in sharp]
+    result = []
+    for number, quality in enumerate(_WATCHED_QUALITIES):
+        place = wear_clips.FRAMES // 2 + number % 2
+        coded = codecs.through_film(small, codecs.Film("h264", quality, preset="medium"))
+        near = [coded[place + offset] for offset in wear_clips.offsets(settings.network.frames)]
+        low = wear_clips.stacked(near).astype(np.float32) / np.float32(255)
+        result.append(_watched(f"{path} crf {quality}", low, sharp[place], settings.scale))
+    return result
+
+
+def _bytes(coded: pictures.Pixels) -> codecs.Bytes:
+    return np.rint(np.clip(coded, 0, 1) * 255).astype(np.uint8)
 
 
 def _watched_crop(path: str, settings: SuperresRecipe, rng: np.random.Generator) -> wear_clips.Worn | None:

@@ -90,13 +90,18 @@ class Data:
     """Files (relative to the data folder) that are never trained on: the test list of the card's scores."""
 
     validation: tuple[str, ...] = ()
-    """Files that are never trained on and whose PSNR the log shows while training runs."""
+    """Files that are never trained on and whose PSNR the log shows while training runs. A film file is watched at half
+    size, through H.264 of several qualities."""
 
     exclude: tuple[str, ...] = ()
     """Files that are left out for what they are: soft, noisy, or a near twin of a held-out one."""
 
     footage: tuple[str, ...] = field(default=(), metadata=recipe.VOLATILE)
     """Film files that are never trained on and every frame of which is scored."""
+
+    clip_shrinks: tuple[float, ...] = (2.0,)
+    """How much smaller than the file `clips` are taken in, for networks of several frames; one is picked for each
+    stretch. Larger hides more of what the file's own compression did."""
 
     below: float = 0.0
     """Share of the crops that are made darker by up to 1, encoded. A deep network that never saw values below 0 may
@@ -170,6 +175,11 @@ class SuperresRecipe:
     single: str = field(default="", metadata=recipe.VOLATILE)
     """Of a model of several frames: the one that does the same from one frame. The card compares them."""
 
+    start_share: float = field(default=0.0, metadata=recipe.VOLATILE)
+    """How much of the weights of `init` is mixed into the finished ones. What was learned from few scenes is partly
+    theirs alone; between the two lies a network that is better than both on other footage (Wortsman and others, "Robust
+    fine-tuning of zero-shot models", 2022)."""
+
     texture: float = 1.0
     """In that stage: weight of how far the strength of texture is from the truth's, wherever its strokes may lie."""
 
@@ -202,6 +212,8 @@ def load_recipe(path: str) -> SuperresRecipe:
         raise UsageError(f"Recipe {path}: an adversary adds detail, which needs network.noise = true.")
     if settings.network.frames not in (1, 3, 5) or (settings.network.frames > 1 and not settings.wear.crops):
         raise UsageError(f"Recipe {path}: network.frames is 1, 3 or 5, and above 1 the recipe needs [wear] crops.")
+    if not settings.data.clip_shrinks or min(settings.data.clip_shrinks) < 1:
+        raise UsageError(f"Recipe {path}: data.clip_shrinks holds factors to shrink clips by, each 1 or more.")
     if settings.data.shots and settings.network.frames == 1:
         raise UsageError(
             f"Recipe {path}: data.shots are for networks of several frames; set network.frames, or shots = 0."
@@ -219,6 +231,10 @@ def load_recipe(path: str) -> SuperresRecipe:
     if settings.keep and (settings.network.frames == 1 or not settings.init):
         raise UsageError(
             f"Recipe {path}: keep = true keeps a model of one frame; it needs init and network.frames > 1."
+        )
+    if not 0 <= settings.start_share < 1 or (settings.start_share and not settings.init):
+        raise UsageError(
+            f"Recipe {path}: start_share is {settings.start_share}; allowed is 0 to below 1, and it needs init."
         )
     wear.check(settings.wear, settings.scale, path)
     return settings

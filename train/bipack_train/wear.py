@@ -89,11 +89,21 @@ class Wear:
     again: float = 0.2
     """A second generation: encoded once more, otherwise."""
 
+    groups: tuple[int, ...] = (3, 6, 12)
+    """Frames of a film encode from one whole picture to the next; one is picked. A clip has 12 at most."""
+
+    tint: float = 0.0
+    """Clips of several frames in other colors, truth and plate alike, before anything else happens to them."""
+
+    turned: bool = False
+    """Worn crops are turned and mirrored each time they are drawn. An encoder's blocks do not turn along, but few
+    scenes are learned by heart. Not for interlaced plates."""
+
 
 def check(wear: Wear, scale: int, path: str) -> None:
     """Raise UsageError for stages that make no sense."""
-    shares = ("clean", "blur", "coded", "noise", "bayer", "ringing", "interlace", "chroma", "jpeg", "film", "again")
-    wrong = [name for name in shares if not 0 <= getattr(wear, name) <= 1]
+    stages = ("clean", "blur", "coded", "noise", "bayer", "ringing", "interlace", "chroma", "jpeg", "film", "again")
+    wrong = [name for name in (*stages, "tint") if not 0 <= getattr(wear, name) <= 1]
     if wrong or wear.jpeg + wear.film > 1:
         name = wrong[0] if wrong else "jpeg + film"
         raise UsageError(f"Recipe {path}: wear.{name} is no share; allowed are 0 to 1.")
@@ -102,6 +112,10 @@ def check(wear: Wear, scale: int, path: str) -> None:
     if unknown or not all(getattr(wear, words) for words in allowed):
         known = "; ".join(f"{words} {', '.join(names)}" for words, names in allowed.items())
         raise UsageError(f"Recipe {path}: wear names {', '.join(unknown) or 'nothing'}. Known: {known}.")
+    if not wear.groups or min(wear.groups) < 1:
+        raise UsageError(f"Recipe {path}: wear.groups are {list(wear.groups)}; give one number of frames or more.")
+    if wear.turned and wear.interlace:
+        raise UsageError(f"Recipe {path}: fields do not turn; set wear.turned = false, or wear.interlace = 0.")
     if wear.crops and wear.side % 2:
         raise UsageError(f"Recipe {path}: wear.side is {wear.side}; film encoders need an even number.")
 
@@ -223,7 +237,7 @@ def _pick_encoder(wear: Wear, rng: np.random.Generator) -> codecs.Film | tuple[i
         quality = int(rng.integers(wear.film_quality[0], wear.film_quality[1] + 1))
         if codec == "mpeg2":
             quality = 2 + round(max(0, quality - 18) / 1.5)
-        group = int(rng.choice((3, 6, 12)))
+        group = int(rng.choice(wear.groups))
         preset = wear.presets[int(rng.integers(len(wear.presets))) if len(wear.presets) > 1 else 0]
         return codecs.Film(codec, quality, group, preset=preset)
     if drawn < wear.film + wear.jpeg:

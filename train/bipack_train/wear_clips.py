@@ -7,7 +7,7 @@ worker moves them (bipack.imaging.neighbours), errors of the motion included: a 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import cv2
 import numpy as np
@@ -38,6 +38,8 @@ _WIDE = 2.0
 
 _SAMPLES = 2
 """A sharp pixel is the mean of so many samples along each axis: moved by a fraction it is as sharp as unmoved."""
+
+_LUMA = np.array((0.299, 0.587, 0.114), np.float32)
 
 _LOOKUP = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
 
@@ -84,12 +86,29 @@ def worn_footage(
 def _worn(
     clip: Sequence[Pixels], scale: int, wear: Wear, rng: np.random.Generator, frames: int, takes: int
 ) -> list[Worn]:
+    if wear.tint and rng.random() < wear.tint:
+        tinted = _tint(rng)
+        clip = [tinted(frame) for frame in clip]
     if rng.random() < wear.clean:
         wear = unworn(wear)
     reach = frames // 2
     places = sorted(int(place) for place in rng.choice(np.arange(reach, len(clip) - reach), takes, replace=False))
     shown = wear_clip(clip, range(len(clip)), scale, wear, rng)
     return [(stacked([shown[place + offset] for offset in offsets(frames)]), clip[place]) for place in places]
+
+
+def _tint(rng: np.random.Generator) -> Callable[[Pixels], Pixels]:
+    """Other colors for the frames of one clip: its channels in another order, another saturation, gain and gamma."""
+    order = rng.permutation(3) if rng.random() < 0.5 else np.arange(3)
+    saturation, gamma = np.float32(rng.uniform(0.3, 1.5)), np.float32(np.exp(rng.uniform(-0.3, 0.3)))
+    gain = (rng.uniform(0.7, 1.1) * rng.uniform(0.85, 1.15, 3)).astype(np.float32)
+
+    def tinted(coded: Pixels) -> Pixels:
+        colors = coded[:, :, order] * gain
+        grey = (colors @ _LUMA)[:, :, None]
+        return np.asarray(np.clip(grey + saturation * (colors - grey), 0, 1) ** gamma, np.float32)
+
+    return tinted
 
 
 def stacked(shown: Sequence[codecs.Bytes]) -> codecs.Bytes:

@@ -100,28 +100,6 @@ def test_a_result_pixel_sees_one_plate_pixel_per_convolution(made: PlainNet) -> 
     assert touched.max() == (12 + made.depth) * 2 + 1
 
 
-@pytest.mark.parametrize(("scale", "frames"), [(1, 1), (1, 5), (2, 3)])
-def test_a_network_of_stride_two_works_on_blocks_of_four_pixels(scale: int, frames: int) -> None:
-    torch.manual_seed(0)
-    made = PlainNet(scale, 8, 4, frames=frames, branched=False, stride=2).fused()
-    made.limited = False
-    plate = torch.rand(1, 3 * frames, 56, 54)
-    result = made(plate)
-    assert result.shape == (1, 3, 56 * scale, 54 * scale)
-    # One block on, everything is one block on: no other phase than that of the blocks.
-    moved = made(plate.roll((2, 2), (2, 3)))
-    margin = scale * (2 * made.depth + 3 + 3)
-    inner = (slice(None), slice(None), slice(margin, -margin), slice(margin, -margin))
-    assert result[inner].numel() > 300
-    assert torch.allclose(moved.roll((-2 * scale, -2 * scale), (2, 3))[inner], result[inner], atol=1e-5)
-    first = made.body[0]
-    assert isinstance(first, torch.nn.Conv2d)
-    seen = torch.randn(1, first.in_channels, 24, 22)
-    kernel = torch.nn.functional.pixel_unshuffle(first.weight, 2)
-    blocks = torch.nn.functional.conv2d(torch.nn.functional.pixel_unshuffle(seen, 2), kernel, first.bias, padding=1)
-    assert torch.allclose(first(seen), blocks, atol=1e-5), "the first convolution is one of 3x3 blocks"
-
-
 def test_the_half_twin_keeps_the_plate_in_float32() -> None:
     made = net()
     plate = torch.full((1, 3, 8, 8), 5.12345)

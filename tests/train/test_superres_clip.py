@@ -282,18 +282,6 @@ def test_other_counts_of_frames_are_refused(tmp_path: Path, line: str) -> None:
         superres_recipe.load_recipe(str(path))
 
 
-@pytest.mark.parametrize(
-    "lines", ["stride = 3\nbranched = false", "stride = 2\nbranched = true", "stride = 2\nbranched = false"]
-)
-def test_strides_that_do_not_fit_are_refused(tmp_path: Path, lines: str) -> None:
-    """Blocks of three, branches, and crops of an odd side."""
-    path = Path(clip_recipe(tmp_path / "r.toml"))
-    text = path.read_text().replace("frames = 3", f"frames = 3\n{lines}")
-    path.write_text(text.replace("patch = 12", "patch = 13") if lines.endswith("2\nbranched = false") else text)
-    with pytest.raises(UsageError, match=r"network\.stride"):
-        superres_recipe.load_recipe(str(path))
-
-
 def test_two_processes_train_one_model(photos: str, tmp_path: Path) -> None:
     """torchrun's environment, without torchrun: both end with the same weights, and only the first one writes."""
     path, out = write_recipe(tmp_path / "r.toml", steps=4), tmp_path / "run"

@@ -70,23 +70,6 @@ def test_how_frames_are_weighed_is_taken_from_a_model_of_as_many(tmp_path: Path)
         superres_init.start_from(other, path)
 
 
-@pytest.mark.parametrize(("scale", "frames"), [(1, 3), (2, 1)])
-def test_a_network_on_blocks_starts_as_a_model_on_pixels_was(tmp_path: Path, scale: int, frames: int) -> None:
-    """To the frame's border, where it pads with blocks instead of pixels; and it is free to move from there."""
-    torch.manual_seed(5)
-    net, path = PlainNet(scale, 6, 4, frames=frames, branched=False), str(tmp_path / "pixels.onnx")
-    with torch.no_grad():
-        for parameter in net.parameters():
-            parameter.add_(0.05 * torch.randn_like(parameter))
-    export.export_onnx(net.fused(), path, [torch.rand(1, 3 * frames, 12, 12)], ["plate"], ["result"])
-    wide, plate = PlainNet(scale, 24, 4, frames=frames, branched=False, stride=2), torch.rand(1, 3 * frames, 10, 14)
-    assert not torch.allclose(result(wide, plate), result(net, plate), atol=1e-3)
-    superres_init.start_from(wide, path)
-    torch.testing.assert_close(result(wide, plate), result(net, plate), atol=1e-6, rtol=0)
-    wide(plate).square().sum().backward()
-    assert all((layer.weight.grad != 0).float().mean() > 0.9 for layer in wide.body[::2])  # type: ignore[union-attr]
-
-
 def test_another_scale_and_depth_take_the_inner_convolutions(given: tuple[PlainNet, str]) -> None:
     net = PlainNet(4, 8, 5)
     fresh = [layer.kernel().detach().clone() for layer in net.body[::2]]  # type: ignore[operator, union-attr]

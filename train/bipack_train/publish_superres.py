@@ -228,7 +228,6 @@ def readme(card: ModelCard, settings: SuperresRecipe) -> str:
         "",
         f"{size.depth} convolutions of 3x3 with {size.width} channels"
         + (f", {2 * size.skips} of them in pairs that are added to what came in" if size.skips else "")
-        + (", on blocks of 2x2 plate pixels" if size.stride > 1 else "")
         + "; the result is added to the repeated pixels of the plate. "
         + (_DETAIL if size.noise else "")
         + f"A result pixel sees {geometry.halo} plate pixels to each side, so tiles overlap by that and are "

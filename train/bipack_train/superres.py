@@ -100,7 +100,6 @@ def build_net(settings: SuperresRecipe) -> PlainNet:
         noise=size.noise,
         branched=size.branched,
         balance=size.balance,
-        stride=size.stride,
         skips=size.skips,
     )
 

@@ -3,8 +3,7 @@
 What was learned about pictures is worth keeping: an archive model that starts from a clean one, or by four from one by
 two, needs half the steps. Published models hold folded 3x3 kernels; a branched convolution takes one over by what its
 other branches lack to it, so that the network starts as the model was, and its branches are free to move from there.
-A network of stride 2 takes over a model of stride 1 of a quarter of its channels in the same way, and so does one that
-is wider, and deeper by `skips`: new channels and pairs have no say at first.
+A network that is wider, or deeper by `skips`, starts as the model was too: new channels and pairs have no say yet.
 """
 
 from __future__ import annotations
@@ -40,8 +39,6 @@ def start_from(net: PlainNet, source: str) -> str:
     wanted = _convolutions(net.body)
     if len(given) < len(wanted):
         wanted = _convolutions(net.body, skips=False)
-    if net.stride > 1 and given and given[0][0].shape[2] == 3:
-        given = [_on_blocks(number, len(given), net, *kernel) for number, kernel in enumerate(given)]
     pairs = [*zip(wanted[:-1], given[:-1], strict=False), *zip(wanted[-1:], given[-1:], strict=False)]
     taken = [_take(layer, *kernel, wider=layer is not wanted[-1]) for layer, kernel in pairs]
     if net.weigh is not None and weighing and weighing[0][0].shape[1] == net.channels * net.frames:
@@ -50,8 +47,7 @@ def start_from(net: PlainNet, source: str) -> str:
     if not taken or not taken[0]:
         raise ModelRefused(
             f"{located.name} is no super-res model of at most {net.width} channels, so recipe.init cannot start from "
-            "it. Name a model of the same network.width or less (with network.stride = 2 of a quarter of it), or leave "
-            "init out."
+            "it. Name a model of the same network.width or less, or leave init out."
         )
     return f"{located.name}@{located.card.sha256}" if located.card is not None else located.name
 
@@ -81,28 +77,6 @@ def _kernels(path: str) -> list[tuple[str, tuple[Tensor, Tensor]]]:
     if any(len(names) < 3 or not {names[1], names[2]} <= set(tensors) for names in convolutions):
         return []
     return [(names[1], (_tensor(tensors[names[1]]), _tensor(tensors[names[2]]))) for names in convolutions]
-
-
-def _on_blocks(number: int, count: int, net: PlainNet, kernel: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
-    """Convolution `number` of `count` of a network of stride 1, for one that works on blocks: it computes the same.
-
-    Each channel becomes stride^2, one for each place in a block; the first convolution sees plate pixels, and the last
-    gives them in the order of PixelShuffle. Most weights of the larger kernels are zero, and free to learn.
-    """
-    stride, side = net.stride, 3 * net.stride
-    outputs, inputs = kernel.shape[:2]
-    wide = kernel.new_zeros(outputs, stride, stride, inputs, side, side)
-    for down in range(stride):
-        for across in range(stride):
-            top, left = stride + down - 1, stride + across - 1
-            wide[:, down, across, :, top : top + 3, left : left + 3] = kernel
-    spread = bias[:, None, None].expand(-1, stride, stride)
-    if number == count - 1 and outputs == net.channels * net.scale**2:
-        parts = (net.channels, net.scale, net.scale, stride, stride)
-        wide = wide.reshape(*parts, inputs, side, side).permute(0, 3, 1, 4, 2, 5, 6, 7)
-        spread = spread.reshape(parts).permute(0, 3, 1, 4, 2)
-    wide = wide.reshape(outputs * stride**2, inputs, side, side)
-    return (nn.functional.pixel_unshuffle(wide, stride) if number else wide), spread.flatten()
 
 
 def _tensor(stored: onnx.TensorProto) -> Tensor:

@@ -27,7 +27,7 @@ class Network:
     """Channels of each inner convolution."""
 
     depth: int = 10
-    """Convolutions in all; times `stride` also the tile overlap that makes tiling exact."""
+    """Convolutions in all; also the tile overlap that makes tiling exact."""
 
     expansion: int = 2
     """Width of the expanded training branch over `width`; nothing of it is left after export."""
@@ -44,10 +44,6 @@ class Network:
     balance: bool = field(default=True, metadata=recipe.VOLATILE)
     """False leaves out the last step of the limit beside lights, which keeps the light of glints and costs a small
     network a third of its time. Training does not see it."""
-
-    stride: int = 1
-    """Side in plate pixels of the blocks that the convolutions work on: 1, or 2 for four times the weights at the same
-    work."""
 
     skips: int = 0
     """Pairs of convolutions, counted in `depth`, whose result is added to what came in: with `init` the network gets
@@ -218,10 +214,6 @@ def load_recipe(path: str) -> SuperresRecipe:
         raise UsageError(
             f"Recipe {path}: data.shots are for networks of several frames; set network.frames, or shots = 0."
         )
-    if settings.network.stride not in (1, 2) or schedule.patch % settings.network.stride:
-        raise UsageError(f"Recipe {path}: network.stride is 1 or 2, and 2 needs an even schedule.patch.")
-    if settings.network.stride > 1 and settings.network.branched:
-        raise UsageError(f"Recipe {path}: network.stride = 2 is for bare convolutions; set network.branched = false.")
     row = settings.network.depth - 2 * settings.network.skips
     if settings.network.skips and (settings.network.branched or row < 2):
         raise UsageError(

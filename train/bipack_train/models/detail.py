@@ -24,16 +24,14 @@ CONTEXT = 8
 
 
 class Detail(nn.Module):
-    """Detail of a plate enlarged by `scale`; `features` channels come from the network, one place for `stride` pixels.
+    """Detail of a plate enlarged by `scale`; `features` channels come from the network, one place for a plate pixel.
 
     Receptive field: `depth` result pixels and half a block to each side, and one place of the features.
     """
 
-    def __init__(
-        self, features: int, scale: int, stride: int = 1, channels: int = 3, width: int = 24, depth: int = 6
-    ) -> None:
+    def __init__(self, features: int, scale: int, channels: int = 3, width: int = 24, depth: int = 6) -> None:
         super().__init__()
-        self.scale, self.stride = scale, stride
+        self.scale = scale
         self.context = nn.Conv2d(features, CONTEXT, 1)
         self.first = nn.Conv2d(channels + CONTEXT + 1, width, 3, padding=1)
         self.inner = nn.ModuleList(nn.Conv2d(width, width, 3, padding=1) for _ in range(depth - 2))
@@ -45,8 +43,8 @@ class Detail(nn.Module):
         self.last.weight.data *= 0.1
 
     def forward(self, result: Tensor, features: Tensor, noise: Tensor) -> Tensor:
-        """Result (N, C, H*scale, W*scale), features (N, F, h, w), noise (N, 1, H, W) to detail, as the result."""
-        kind = _enlarged(self.context(features), self.scale * self.stride)
+        """Result (N, C, H*scale, W*scale), features (N, F, H, W), noise (N, 1, H, W) to detail, as the result."""
+        kind = _enlarged(self.context(features), self.scale)
         seed = _enlarged(noise.to(kind.dtype), self.scale)
         picture = self.first(without_blocks(torch.cat([result.to(kind.dtype), kind, seed], dim=1), self.scale))
         for layer in self.inner:

@@ -15,15 +15,11 @@ bright as they were. While training the limit is off, so that every pixel teache
 A network of several frames begins with their mean, weighted at each pixel by what a few convolutions think of them. The
 neighbours have been laid onto the current frame (bipack.imaging.neighbours).
 
-A network of stride 2 works on blocks of 2x2 plate pixels: its first convolution (6x6) makes one place of each, the
-last gives all pixels of one. For the same work it has four times the weights of a network of full size and sees twice
-as far, which is what coding errors ask for: they come in blocks of 4 to 16 pixels.
-
 With `skips` some of the convolutions stand in pairs whose result is added to what came in. A pair that gives nothing at
 first makes a trained network deeper without a change of what it computes.
 
-Receptive field: one place per convolution on each side, so a tile overlap of `depth` * stride pixels is exact, and
-three more with several frames.
+Receptive field: one place per convolution on each side, so a tile overlap of `depth` pixels is exact, and three more
+with several frames.
 """
 
 from __future__ import annotations
@@ -115,8 +111,8 @@ class Skip(nn.Sequential):
 class PlainNet(nn.Module):
     """Super-res by `scale`, (N, C, H, W) encoded to (N, C, H*scale, W*scale) encoded; nothing is clamped.
 
-    `depth` counts all convolutions; `width` is their channels. scale = 1 gives a restoration network. With `stride`,
-    H and W are multiples of it. `skips` of two convolutions each, which count in `depth`, are spread over the row.
+    `depth` counts all convolutions; `width` is their channels. scale = 1 gives a restoration network.
+    `skips` of two convolutions each, which count in `depth`, are spread over the row.
     """
 
     def __init__(
@@ -131,19 +127,18 @@ class PlainNet(nn.Module):
         noise: bool = False,
         branched: bool = True,
         balance: bool = True,
-        stride: int = 1,
         skips: int = 0,
     ) -> None:
         super().__init__()
         self.scale, self.width, self.depth, self.channels, self.noise = scale, width, depth, channels, noise
-        self.frames, self.balance, self.stride = frames, balance, stride
+        self.frames, self.balance = frames, balance
 
         def conv(inputs: int, outputs: int, gain: float = 1.0) -> nn.Module:
             return BranchedConv(inputs, outputs, expansion, gain) if branched else _bare(inputs, outputs, gain)
 
         inputs = channels * frames + channels * (frames > 1)
         self.weigh = FrameWeights(channels, frames) if frames > 1 else None
-        layers: list[nn.Module] = [conv(inputs, width) if stride == 1 else _bare(inputs, width, 1.0, stride)]
+        layers: list[nn.Module] = [conv(inputs, width)]
         row = depth - 2 * skips
         places = [round((number + 1) * (row - 2) / (skips + 1)) for number in range(skips)]
         for place in range(row - 1):
@@ -152,10 +147,10 @@ class PlainNet(nn.Module):
             if place < row - 2:
                 layers.append(conv(width, width))
         # The small last layer starts the network near the plain upsample, where the first steps are calm.
-        layers.append(conv(width, channels * (scale * stride) ** 2, 0.1))
+        layers.append(conv(width, channels * scale**2, 0.1))
         self.body = nn.Sequential(*layers)
-        self.shuffle = nn.PixelShuffle(scale * stride)
-        self.detail = Detail(width, scale, stride, channels) if noise else None
+        self.shuffle = nn.PixelShuffle(scale)
+        self.detail = Detail(width, scale, channels) if noise else None
         self.limited = False
 
     def forward(self, plate: Tensor, noise: Tensor | None = None, amount: Tensor | None = None) -> Tensor:
@@ -255,11 +250,10 @@ class _HalfBody(nn.Module):
         return hold_lights(result, plate, self.scale, self.balance) if self.limited else result
 
 
-def _bare(inputs: int, outputs: int, gain: float, stride: int = 1) -> nn.Conv2d:
-    """A convolution as it is, of 3x3 blocks of `stride` pixels, started as wide as the branched one."""
-    side = 3 * stride
-    conv = nn.Conv2d(inputs, outputs, side, stride=stride, padding=stride)
-    nn.init.normal_(conv.weight, std=gain * (2 / (1 + SLOPE**2)) ** 0.5 / (side * inputs**0.5))
+def _bare(inputs: int, outputs: int, gain: float) -> nn.Conv2d:
+    """A 3x3 convolution as it is, started as wide as the branched one."""
+    conv = nn.Conv2d(inputs, outputs, 3, padding=1)
+    nn.init.normal_(conv.weight, std=gain * (2 / (1 + SLOPE**2)) ** 0.5 / (9 * inputs) ** 0.5)
     nn.init.zeros_(conv.bias)  # type: ignore[arg-type]
     return conv
 

@@ -100,6 +100,9 @@ def main() -> int:
     parser.add_argument("--moments", type=int, default=16)
     parser.add_argument("--look", metavar="FOLDER", help="write strips to look at")
     args = parser.parse_args()
+    if not os.path.isdir(args.data):
+        print(f"skipped: {args.data} is not there; name the folder of the pictures with --data", file=sys.stderr)
+        return 0
     os.makedirs(args.work, exist_ok=True)
     print(f"{'PSNR in dB':10} {'moments':>7} {'mixed':>7} {'classical':>9} {'shipped':>8} {'fitted':>7} {'gain':>6}")
     gains = []

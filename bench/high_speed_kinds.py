@@ -12,10 +12,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import cv2
 import high_speed_film as film
 import numpy as np
 from high_speed_film import Matrix, Pixels, Placed, Shot, Sprite, at, point
+from high_speed_parts import Cutter, box, gear, hinged, propeller, soft, spotted, wheel
 
 _TURN = 2 * np.pi
 
@@ -107,10 +107,10 @@ class Gallop(_Filmed):
         self.bob, self.flex = float(rng.uniform(5, 9)), float(rng.uniform(0.08, 0.18))
         self.wander = [float(value) for value in (*rng.uniform(0, _TURN, 2), rng.uniform(20, 40))]
         size = float(rng.uniform(1.15, 1.4))
-        coat = _spotted(coats[0], rng)
+        coat = spotted(coats[0], rng)
         long, tall = 92 * size, float(rng.uniform(48, 60)) * size
         self.reach = long * 0.52
-        part = _Cutter(coat, rng)
+        part = Cutter(coat, rng)
         self.rump = part.oval(long, tall, (long * 0.62, tall / 2))
         self.chest = part.oval(long, tall * 1.05, (long * 0.38, tall / 2))
         self.neck = part.limb(38 * size, 30 * size, 20 * size)
@@ -119,7 +119,7 @@ class Gallop(_Filmed):
         self.tail_wave = float(rng.uniform(10, 16)) * size, float(rng.uniform(0.5, 0.8))
         self.far, self.near = (self._legs(part, rng, size, tall, light) for light in (0.55, 1.0))
         shade = np.zeros((12, 140, 3), np.float32)
-        self.shadow = film.masked(shade, _soft(140, 12) * np.float32(0.5), (70 / film.DENSITY, 6 / film.DENSITY))
+        self.shadow = film.masked(shade, soft(140, 12) * np.float32(0.5), (70 / film.DENSITY, 6 / film.DENSITY))
         posts = [film.cut(coats[1], rng, width, 250) for width in rng.uniform(5, 11, 3)]
         self.posts = [
             (film.masked(post, np.ones(post.shape[:2], np.float32), (0, 0)), float(place))
@@ -128,7 +128,7 @@ class Gallop(_Filmed):
         self.side = float(np.sign(self.drift.pan))
 
     def _legs(
-        self, part: _Cutter, rng: np.random.Generator, size: float, tall: float, light: float
+        self, part: Cutter, rng: np.random.Generator, size: float, tall: float, light: float
     ) -> tuple[_Leg, _Leg]:
         """A hind and a fore leg of one side."""
         lag = 0.0 if light == 1.0 else float(rng.uniform(0.08, 0.16))
@@ -188,19 +188,19 @@ class Wheels(_Filmed):
         long, tall = float(rng.uniform(210, 250)), float(rng.uniform(62, 80))
         hull = film.cut(coats[0], rng, long, tall)
         corner = float(rng.uniform(8, 24))
-        self.hull = film.shaped(hull, _box(long, tall, corner), (long / 2, tall))
+        self.hull = film.shaped(hull, box(long, tall, corner), (long / 2, tall))
         roof_long, roof_tall = 0.55 * long, float(rng.uniform(30, 40))
         roof = film.cut(coats[1], rng, roof_long, roof_tall)
-        self.roof = film.shaped(roof, _box(roof_long, roof_tall, 12), (roof_long / 2, roof_tall))
+        self.roof = film.shaped(roof, box(roof_long, roof_tall, 12), (roof_long / 2, roof_tall))
         self.tall, self.bounce = tall, float(rng.uniform(0.8, 2.0))
         self.axles = (-0.32 * long, 0.34 * long)
         self.spokes = int(rng.integers(4, 7))
-        self.wheels = [_wheel(coats[index % 2], rng, self.radius, self.spokes) for index in range(2)]
+        self.wheels = [wheel(coats[index % 2], rng, self.radius, self.spokes) for index in range(2)]
         blades = int(rng.integers(2, 5))
-        self.propeller = _propeller(coats[1], rng, float(rng.uniform(44, 58)), blades)
+        self.propeller = propeller(coats[1], rng, float(rng.uniform(44, 58)), blades)
         self.spin = float(rng.uniform(0.28, 0.46) * rng.choice([-1, 1]))
         teeth = int(rng.integers(9, 13))
-        self.gears = [_gear(coats[0], rng, float(rng.uniform(26, 36)), teeth) for _ in range(2)]
+        self.gears = [gear(coats[0], rng, float(rng.uniform(26, 36)), teeth) for _ in range(2)]
         self.gear_spin = float(rng.uniform(0.1, 0.2) * rng.choice([-1, 1]))
 
     def placed(self, time: float) -> list[Placed]:
@@ -211,15 +211,15 @@ class Wheels(_Filmed):
         spin = self.spin * (time - 6 * 0.25 * np.cos(time / 6 + self.phases[1]))
         mill = self.followed(240 + 130 * self.side, 66, time)
         found = [Placed(self.propeller, at(*mill, spin))]
-        for index, gear in enumerate(self.gears):
+        for index, turning in enumerate(self.gears):
             place = self.followed(240 - self.side * (150 - 64 * index), 52 + 14 * index, time)
-            found.append(Placed(gear, at(*place, (1 - 2 * index) * self.gear_spin * time + self.phases[2 + index])))
+            found.append(Placed(turning, at(*place, (1 - 2 * index) * self.gear_spin * time + self.phases[2 + index])))
         hop = self.bounce * np.sin(0.9 * time + self.phases[4])
         tilt = 0.012 * np.sin(0.6 * time + self.phases[5])
         body = at(x, y + hop, tilt)
         found += [Placed(self.roof, body @ at(0, 4 - self.tall)), Placed(self.hull, body @ at(0, 4))]
-        for wheel, axle in zip(self.wheels, self.axles, strict=True):
-            found.append(Placed(wheel, at(x + axle, y, rolled)))
+        for rolling, axle in zip(self.wheels, self.axles, strict=True):
+            found.append(Placed(rolling, at(x + axle, y, rolled)))
         return found
 
 
@@ -249,8 +249,8 @@ class _Bird:
         middle = at(x, y - 5 * np.sin(turn + 0.4), 0.06 * np.sin(0.2 * time + self.phase))
         for side in (-1.0, 1.0):
             root = middle @ at(0, 0, 0, side)
-            arm = root @ _hinged(first)
-            found.append(Placed(self.outer, root @ at(*point(_hinged(first), self.span, 0)) @ _hinged(second)))
+            arm = root @ hinged(first)
+            found.append(Placed(self.outer, root @ at(*point(hinged(first), self.span, 0)) @ hinged(second)))
             found.append(Placed(self.inner, arm, 1.0 - 0.25 * float(np.sin(first))))
         return [*found, Placed(self.body, middle)]
 
@@ -350,17 +350,17 @@ class Gravity(_Filmed):
         )
         self.nozzle = float(rng.uniform(120, 360))
         shine = np.ones((24, 24, 3), np.float32) * np.asarray(rng.uniform(0.6, 0.95, 3), np.float32)
-        self.drop = film.masked(shine, _soft(24, 24) * np.float32(0.9), (8, 8))
+        self.drop = film.masked(shine, soft(24, 24) * np.float32(0.9), (8, 8))
         self.drops = [
             (float(index) / 45, float(rng.normal(0, 4.0)), float(rng.uniform(0.75, 1.0)), float(rng.uniform(0.2, 0.5)))
             for index in range(45)
         ]
         basin = film.cut(coats[0], rng, 120, 40)
-        self.basin = film.shaped(basin, _box(120, 40, 10), (60, 14))
+        self.basin = film.shaped(basin, box(120, 40, 10), (60, 14))
 
     def _thing(self, coat: Pixels, rng: np.random.Generator, index: int) -> _Bouncing:
         side = float(rng.uniform(30, 52))
-        outline = film.oval(side, side) if index % 2 == 0 else _box(side, side, 4)
+        outline = film.oval(side, side) if index % 2 == 0 else box(side, side, 4)
         sprite = film.shaped(film.cut(coat, rng, side, side), outline, (side / 2, side / 2))
         speed, spin = float(rng.uniform(4, 11)), float(rng.uniform(-0.16, 0.16))
         start = float(rng.uniform(0, 2 * film.WIDTH))
@@ -393,110 +393,3 @@ KINDS: dict[str, Callable[[Pixels, Sequence[Pixels], np.random.Generator], Shot]
     "wings": Wings,
     "gravity": Gravity,
 }
-
-
-# Parts --------------------------------------------------------------------------------------------------------------
-
-
-class _Cutter:
-    """Parts of one coat."""
-
-    def __init__(self, coat: Pixels, rng: np.random.Generator) -> None:
-        self.coat, self.rng = coat, rng
-
-    def oval(self, width: float, height: float, pivot: tuple[float, float]) -> Sprite:
-        """An ellipse."""
-        return film.shaped(film.cut(self.coat, self.rng, width, height, 1.0), film.oval(width, height), pivot)
-
-    def limb(self, length: float, top: float, foot: float) -> Sprite:
-        """A limb that hangs from its top."""
-        light = film.cut(self.coat, self.rng, top, length + top / 2 + foot / 2, 1.0)
-        return film.shaped(light, film.limb(length, top, foot), (top / 2, top / 2))
-
-
-def _spotted(picture: Pixels, rng: np.random.Generator) -> Pixels:
-    """A coat: a picture, even out, with spots, encoded."""
-    side = 640
-    fur = cv2.resize(picture, (side, side), interpolation=cv2.INTER_AREA)
-    tint = np.asarray(rng.uniform(0.4, 0.8, 3), np.float32)
-    coat = 0.55 * fur + 0.45 * tint
-    dark = np.asarray(rng.uniform(0.02, 0.2, 3), np.float32)
-    spots = np.zeros((side, side), np.uint8)
-    for _ in range(900):
-        x, y = (int(value) for value in rng.integers(0, side, 2))
-        axes = (int(rng.integers(3, 8)), int(rng.integers(2, 6)))
-        cv2.ellipse(spots, (x, y), axes, float(rng.uniform(0, 180)), 0, 360, 255, -1, cv2.LINE_AA)
-    share = (spots.astype(np.float32) / 255 * 0.8)[:, :, None]
-    return np.asarray(coat * (1 - share) + dark * share, np.float32)
-
-
-def _hinged(angle: float) -> Matrix:
-    """A wing raised by an angle, seen from behind and a little above."""
-    return np.array([[np.cos(angle), 0.0, 0.0], [-0.8 * np.sin(angle), 0.9, 0.0], [0.0, 0.0, 1.0]])
-
-
-def _soft(width: int, height: int) -> Pixels:
-    """An ellipse that fades towards its edge."""
-    rows, columns = np.mgrid[0:height, 0:width]
-    away = np.square((columns + 0.5) / width * 2 - 1) + np.square((rows + 0.5) / height * 2 - 1)
-    return np.asarray(np.clip(1.2 * (1 - away), 0, 1), np.float32)
-
-
-def _box(width: float, height: float, corner: float) -> np.ndarray:
-    """Outline of a rectangle with round corners."""
-    quarter = np.linspace(0, np.pi / 2, 8)
-    parts = []
-    for index, (x, y) in enumerate(((width, height), (0, height), (0, 0), (width, 0))):
-        angle = quarter + index * np.pi / 2
-        inside = (corner if x == 0 else x - corner), (corner if y == 0 else y - corner)
-        parts.append(np.stack([inside[0] + corner * np.cos(angle), inside[1] + corner * np.sin(angle)], axis=1))
-    return np.concatenate(parts)
-
-
-def _disc(radius: float) -> tuple[Pixels, Pixels]:
-    """Distance from the middle in frame pixels and angle, for each pixel of a sprite that a wheel fills."""
-    side = round(2 * radius * film.DENSITY)
-    rows, columns = (np.mgrid[0:side, 0:side] + 0.5) / film.DENSITY - radius
-    return np.asarray(np.hypot(rows, columns), np.float32), np.asarray(np.arctan2(rows, columns), np.float32)
-
-
-def _edge(inside: Pixels) -> Pixels:
-    """Alpha of how far inside a pixel is, in frame pixels."""
-    return np.clip(inside * np.float32(film.DENSITY) + np.float32(0.5), 0, 1)
-
-
-def _wheel(coat: Pixels, rng: np.random.Generator, radius: float, spokes: int) -> Sprite:
-    """Tyre, rim, spokes, hub; one can see through between the spokes."""
-    away, angle = _disc(radius)
-    light = film.cut(coat, rng, 2 * radius, 2 * radius)[: len(away), : len(away)]
-    light = np.asarray(cv2.resize(light, away.shape[::-1]), np.float32)
-    tyre = _edge(away - 0.82 * radius)
-    light = light * (1 - 0.85 * tyre[:, :, None])
-    thick = float(rng.uniform(4.5, 7.0))
-    across = np.abs(np.sin((angle * spokes) / 2) * 2 / spokes) * away
-    solid = np.maximum.reduce([_edge(away - 0.7 * radius), _edge(0.22 * radius - away), _edge(thick / 2 - across)])
-    return film.masked(light, np.asarray(solid * _edge(radius - away), np.float32), (radius, radius))
-
-
-def _propeller(coat: Pixels, rng: np.random.Generator, radius: float, blades: int) -> Sprite:
-    """Blades that widen outwards, and a hub."""
-    away, angle = _disc(radius)
-    light = np.asarray(cv2.resize(film.cut(coat, rng, 2 * radius, 2 * radius), away.shape[::-1]), np.float32)
-    # Distance from the middle line of the nearest blade.
-    off = (angle * blades / _TURN + 0.5) % 1.0 - 0.5
-    across = np.abs(np.sin(off * _TURN / blades)) * away
-    front = np.cos(off * _TURN / blades) > 0
-    blade = _edge(np.minimum(0.09 * radius + 0.1 * away, 0.17 * radius) - across) * front
-    solid = np.maximum(blade, _edge(0.16 * radius - away)) * _edge(radius - away)
-    return film.masked(light, np.asarray(solid, np.float32), (radius, radius))
-
-
-def _gear(coat: Pixels, rng: np.random.Generator, radius: float, teeth: int) -> Sprite:
-    """A cogwheel with holes."""
-    away, angle = _disc(radius)
-    light = np.asarray(cv2.resize(film.cut(coat, rng, 2 * radius, 2 * radius), away.shape[::-1]), np.float32)
-    rim = radius * (0.9 + 0.1 * np.tanh(4 * np.sin(angle * teeth)))
-    holes = int(rng.integers(3, 6))
-    off = ((angle * holes / _TURN) % 1 - 0.5) * _TURN / holes
-    hole = _edge(0.17 * radius - np.hypot(away - 0.52 * radius, np.sin(off) * away))
-    return film.masked(light, np.asarray(_edge(rim - away) * (1 - hole), np.float32), (radius, radius))

@@ -40,11 +40,9 @@ class _Entry:
 class CropPool:
     """Pairs of sharp and small pictures by group, and the crops drawn from them."""
 
-    below = 0.0
-    """Share of the crops that are made darker by up to 1, encoded, so that values below 0 are known."""
-
-    def __init__(self, scale: int, patch: int, frames: int = 1, *, turned: bool = False) -> None:
-        self.scale, self.patch, self.frames, self.turned = scale, patch, frames, turned
+    def __init__(self, scale: int, patch: int, frames: int = 1, *, turned: bool = False, below: float = 0.0) -> None:
+        """`below`: share of crops that are made darker by up to 1, encoded, so that values below 0 are known."""
+        self.scale, self.patch, self.frames, self.turned, self.below = scale, patch, frames, turned, below
         self._entries: list[_Entry] = []
         self._groups: list[str] = []
         self._details: list[NDArray[np.float64]] = []

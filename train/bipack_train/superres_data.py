@@ -29,8 +29,8 @@ _WATCHED_QUALITIES = (18, 23, 28, 30, 35)
 def fill_pool(settings: SuperresRecipe, folder: str) -> CropPool:
     """Read, draw and shrink or wear all training pictures. Raises MissingInput, CorruptInput, UsageError."""
     data = settings.data
-    pool = CropPool(settings.scale, settings.schedule.patch, settings.network.frames, turned=settings.wear.turned)
-    pool.below = data.below
+    patch, frames = settings.schedule.patch, settings.network.frames
+    pool = CropPool(settings.scale, patch, frames, turned=settings.wear.turned, below=data.below)
     away = {os.path.normpath(name) for name in (*data.held_out, *data.validation, *data.exclude, *data.footage)}
     paths = _photos(settings, folder, away)
     for path in paths if not data.shots else ():

@@ -130,7 +130,7 @@ class PlainNet(nn.Module):
         skips: int = 0,
     ) -> None:
         super().__init__()
-        self.scale, self.width, self.depth, self.channels, self.noise = scale, width, depth, channels, noise
+        self.scale, self.width, self.depth, self.channels = scale, width, depth, channels
         self.frames, self.balance = frames, balance
 
         def conv(inputs: int, outputs: int, gain: float = 1.0) -> nn.Module:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from bipack.errors import CorruptInput, MissingInput, UsageError
-from bipack.imaging import bending, classical_flow, color
+from bipack.imaging import bending, color, motion_search
 from bipack.imaging.image_io import write_frame
 from bipack_train import slowmo, slowmo_clips, slowmo_recipe
 from bipack_train.slowmo_pool import HELD_BACK, REAL, RENDERED, MomentPool, crops_of
@@ -97,7 +97,7 @@ def test_what_the_frames_around_say_is_turned_with_a_crop():
     clip = slowmo_clips.Clip("faster", _speeding_up(4.0))
     pool = MomentPool(SIDE)
     moment = slowmo_clips.Between(1, 2, 1)
-    prior = classical_flow.prior_of(clip[1], clip[2])
+    prior = motion_search.prior_of(clip[1], clip[2])
     bend = bending.measured((clip[1], clip[2]), prior, *clip.around(moment))
     pool.add_real((clip[1], clip[2], clip[1]), prior, bend, 0.5)
     batch = pool.sample(np.random.default_rng(1), 40, 1.0)

@@ -26,8 +26,8 @@ from bipack.catalog import Located
 from bipack.errors import ModelRefused
 from bipack.imaging import bending, color
 from bipack.imaging.candidates import candidates
-from bipack.imaging.classical_flow import prior_of
 from bipack.imaging.image_io import write_frame
+from bipack.imaging.motion_search import prior_of
 from bipack.worker import slowmo_check
 from bipack.worker.session import Session, open_session
 from bipack.worker.slowmo_step import SlowMoStep

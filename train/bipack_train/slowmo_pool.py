@@ -21,7 +21,7 @@ from torch import Tensor
 from bipack import atomic
 from bipack.errors import CorruptInput, UsageError
 from bipack.imaging import bending
-from bipack.imaging.classical_flow import prior_of
+from bipack.imaging.motion_search import prior_of
 from bipack_train import motion_scenes, slowmo_clips
 
 Pixels = NDArray[np.float32]

@@ -12,8 +12,9 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from bipack.imaging.classical_flow import flow_of, warp
+from bipack.imaging.classical_flow import warp
 from bipack.imaging.frame import Pixels
+from bipack.imaging.motion_search import prior_of
 
 CHANNELS = 8
 """x and y at frame 0, x and y at frame 1; how far frame 0 differs from its neighbour moved onto it, and frame 1 from
@@ -26,8 +27,8 @@ def measured(frames: Sequence[Pixels], prior: Pixels, before: Pixels | None, aft
     return from_flows(
         frames,
         prior,
-        (before, flow_of(first, before)) if before is not None else None,
-        (after, flow_of(second, after)) if after is not None else None,
+        (before, prior_of(first, before)[:, :, :2]) if before is not None else None,
+        (after, prior_of(second, after)[:, :, :2]) if after is not None else None,
     )
 
 
@@ -39,7 +40,7 @@ def from_flows(
 ) -> Pixels:
     """How the motion between two frames bends, (height, width, CHANNELS); zero for a side that is not there.
 
-    `prior` is `classical_flow.prior_of` of the two; `before` is the frame before with the flow from frame 0 to it,
+    `prior` is `motion_search.prior_of` of the two; `before` is the frame before with the flow from frame 0 to it,
     `after` the frame after with the flow from frame 1 to it.
     """
     found = np.zeros((*prior.shape[:2], CHANNELS), np.float32)

@@ -20,7 +20,7 @@ from bipack.card import Knob
 from bipack.catalog import Located
 from bipack.errors import Cancelled, UsageError
 from bipack.frames import parse_frames
-from bipack.imaging import classical_flow, layers
+from bipack.imaging import layers, motion_search
 from bipack.imaging.classical_flow import Between
 from bipack.imaging.frame import Frame, Part, Pixels
 from bipack.imaging.motion_layers import hazard_layer, motion_layers
@@ -251,14 +251,16 @@ class SlowMoStep:
             looks = [self._look(given, offset, size) for offset in offsets]
             if which:
                 looks = [hidden(look, given, offset, which) for look, offset in zip(looks, offsets, strict=True)]
-                prior = classical_flow.prior_of(looks[0].encoded, looks[1].encoded)
+                prior = _searched(method)(looks[0].encoded, looks[1].encoded)
             else:
-                prior = self._flow(given, first, size)
+                prior = self._flow(given, first, size, method)
             around: tuple[Beside, Beside] = (None, None)
             if before is not None:
-                around = (self._look(given, before, size), self._flow(given, before, size)[:, :, 2:]), None
+                flow = self._flow(given, before, size, method)[:, :, 2:]
+                around = (self._look(given, before, size), flow), None
             if after is not None:
-                around = around[0], (self._look(given, after, size), self._flow(given, first + 1, size)[:, :, :2])
+                flow = self._flow(given, first + 1, size, method)[:, :, :2]
+                around = around[0], (self._look(given, after, size), flow)
             self._pairs[key] = PairMotion(looks[0], looks[1], prior, method, control.cancel, around)
             _forget(self._pairs, _PAIRS_KEPT)
         self._pairs.move_to_end(key)
@@ -273,9 +275,10 @@ class SlowMoStep:
         self._looks.move_to_end(key)
         return self._looks[key]
 
-    def _flow(self, given: StepInput, first: int, size: int) -> Pixels:
-        """The classical flow between frame `first` and the next, both ways."""
+    def _flow(self, given: StepInput, first: int, size: int, method: Networks | None) -> Pixels:
+        """The flow that is looked for between frame `first` and the next, both ways."""
         key = (
+            method is None,
             given.hashes[first],
             given.hashes[first + 1],
             size,
@@ -284,7 +287,7 @@ class SlowMoStep:
         )
         if key not in self._flows:
             looks = [self._look(given, offset, size) for offset in (first, first + 1)]
-            self._flows[key] = classical_flow.prior_of(looks[0].encoded, looks[1].encoded)
+            self._flows[key] = _searched(method)(looks[0].encoded, looks[1].encoded)
             _forget(self._flows, _FLOWS_KEPT)
         self._flows.move_to_end(key)
         return self._flows[key]
@@ -310,6 +313,11 @@ class SlowMoStep:
 
 
 # -- helpers ---------------------------------------------------------------------------------------------------------
+
+
+def _searched(method: Networks | None) -> Callable[[Pixels, Pixels], Pixels]:
+    """Where the networks start from; the classical method, which others are measured by, is DIS alone."""
+    return motion_search.dis_of if method is None else motion_search.prior_of
 
 
 def _is_on(value: Any) -> bool:

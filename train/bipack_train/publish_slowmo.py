@@ -141,6 +141,7 @@ def _card(
         limits=(*settings.limits, "Runs in float32 on GPUs too: half precision cannot tell pixels beyond 2048 apart."),
         author=provenance.AUTHOR,
         licence=provenance.LICENCE,
+        flow_detail=str(state.extra.get("flow_detail", cards.FLOW_DETAILS[0])),
     )
 
 

@@ -21,14 +21,16 @@ CHANNELS = 8
 its own; 1 where the frame before is known, 1 where the frame after is known."""
 
 
-def measured(frames: Sequence[Pixels], prior: Pixels, before: Pixels | None, after: Pixels | None) -> Pixels:
-    """`from_flows` with the flow to the neighbours looked for."""
+def measured(
+    frames: Sequence[Pixels], prior: Pixels, before: Pixels | None, after: Pixels | None, detail: str = "half"
+) -> Pixels:
+    """`from_flows` with the flow to the neighbours looked for, as finely as `motion_search.prior_of` does."""
     first, second = frames
     return from_flows(
         frames,
         prior,
-        (before, prior_of(first, before)[:, :, :2]) if before is not None else None,
-        (after, prior_of(second, after)[:, :, :2]) if after is not None else None,
+        (before, prior_of(first, before, detail)[:, :, :2]) if before is not None else None,
+        (after, prior_of(second, after, detail)[:, :, :2]) if after is not None else None,
     )
 
 

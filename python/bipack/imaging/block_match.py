@@ -21,7 +21,7 @@ REACH = 24
 
 _WINDOW = 7
 
-_BOUND = 76.0
+_BOUND = np.uint8(76)
 """An absolute difference of 8-bit RGB, summed, counts for no more: a few pixels that are hidden do not decide."""
 
 Bytes = NDArray[np.uint8]
@@ -40,7 +40,7 @@ def matched(first: Pixels, second: Pixels) -> tuple[Pixels, Pixels]:
     bits = (len(offsets) - 1).bit_length()
     best = [np.full((height, width), np.iinfo(np.int32).max, np.int32) for _ in range(2)]
     for number, (x, y) in enumerate(offsets):
-        if abs(x) > width - _WINDOW or abs(y) > height - _WINDOW:
+        if abs(x) > max(0, width - _WINDOW) or abs(y) > max(0, height - _WINDOW):
             continue
         mine = slice(max(0, -y), min(height, height - y)), slice(max(0, -x), min(width, width - x))
         other = slice(mine[0].start + y, mine[0].stop + y), slice(mine[1].start + x, mine[1].stop + x)
@@ -68,7 +68,7 @@ def _cost(mine: list[Bytes], other: list[Bytes]) -> NDArray[np.int32]:
     apart = cv2.absdiff(mine[0], other[0])
     for first, second in zip(mine[1:], other[1:], strict=True):
         cv2.add(apart, cv2.absdiff(first, second), dst=apart)
-    apart = np.asarray(cv2.min(apart, _BOUND), np.uint8)
+    np.minimum(apart, _BOUND, out=apart)
     window = _WINDOW, _WINDOW
     summed = cv2.boxFilter(apart, cv2.CV_32S, window, normalize=False, borderType=cv2.BORDER_REPLICATE)
     return np.asarray(summed, np.int32)

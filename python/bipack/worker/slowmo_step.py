@@ -251,7 +251,7 @@ class SlowMoStep:
             looks = [self._look(given, offset, size) for offset in offsets]
             if which:
                 looks = [hidden(look, given, offset, which) for look, offset in zip(looks, offsets, strict=True)]
-                prior = _searched(method)(looks[0].encoded, looks[1].encoded)
+                prior = _searched(method, looks[0].encoded, looks[1].encoded)
             else:
                 prior = self._flow(given, first, size, method)
             around: tuple[Beside, Beside] = (None, None)
@@ -287,7 +287,7 @@ class SlowMoStep:
         )
         if key not in self._flows:
             looks = [self._look(given, offset, size) for offset in (first, first + 1)]
-            self._flows[key] = _searched(method)(looks[0].encoded, looks[1].encoded)
+            self._flows[key] = _searched(method, looks[0].encoded, looks[1].encoded)
             _forget(self._flows, _FLOWS_KEPT)
         self._flows.move_to_end(key)
         return self._flows[key]
@@ -315,9 +315,11 @@ class SlowMoStep:
 # -- helpers ---------------------------------------------------------------------------------------------------------
 
 
-def _searched(method: Networks | None) -> Callable[[Pixels, Pixels], Pixels]:
+def _searched(method: Networks | None, first: Pixels, second: Pixels) -> Pixels:
     """Where the networks start from; the classical method, which others are measured by, is DIS alone."""
-    return motion_search.dis_of if method is None else motion_search.prior_of
+    if method is None:
+        return motion_search.dis_of(first, second)
+    return motion_search.prior_of(first, second, method.card.flow_detail)
 
 
 def _is_on(value: Any) -> bool:

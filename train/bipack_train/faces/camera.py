@@ -41,6 +41,19 @@ def hide(rng: np.random.Generator, planes: Planes, cover: Floats, width: float) 
     labels[hidden], octaves[hidden], heat[hidden] = 0, np.nan, 0
 
 
+def dye(rng: np.random.Generator, hair: NDArray[np.bool_]) -> Floats:
+    """(side, side, 3) gains that give what is `hair` (side, side) another color, and streaks of light and dark."""
+    side = len(hair)
+    stops = rng.normal(0, 0.7) + rng.normal(0, 0.12, 3)
+    # Streaks run mostly down, as hair does.
+    across = max(2, round(side / float(rng.uniform(2, 12))))
+    streaks = cv2.resize(rng.normal(0, 1, (5, across)).astype(np.float32), (side, side), interpolation=cv2.INTER_CUBIC)
+    amount = float(rng.uniform(0, 0.6)) * (rng.random() < 0.5)
+    share = cv2.GaussianBlur(hair.astype(np.float32), (0, 0), 0.6)[..., None]
+    change = share * (stops.astype(np.float32) + np.float32(amount) * streaks[..., None])
+    return np.asarray(np.exp2(change), np.float32)
+
+
 def cut(rng: np.random.Generator, planes: Planes, unknown: int) -> Planes:
     """The crop of a face that the plate's frame cuts: beyond it the plate's edge is repeated, and nothing is known."""
     side, turn = len(planes[1]), int(rng.integers(4))

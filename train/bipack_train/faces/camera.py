@@ -86,7 +86,7 @@ def brow_pull(rng: np.random.Generator, side: int, points: NDArray[np.float64], 
     height = ((columns + 0.5 - eyes[0]) * turn[0] + (rows + 0.5 - eyes[1]) * turn[1]) / width
     # Less steep than 1, so that nothing is folded.
     share = np.interp(height, [-0.45, -0.22, -0.14, -0.03], [0, 1, 1, 0])
-    lower = width * float(np.clip(rng.normal(0.045, 0.03), -0.02, 0.085)) * share
+    lower = width * float(np.clip(rng.normal(0.06, 0.03), -0.02, 0.09)) * share
     across, down = ((-lower * one).astype(np.float32) for one in turn)
     return across, down
 

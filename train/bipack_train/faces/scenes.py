@@ -174,7 +174,7 @@ class Stage:
             faces = self.close if self.close is not None and rng.random() < 0.5 else self.faces
         where = Placing(width, np.radians(rng.normal(0, 5)), middle, held=True)
         standing = self._stand(rng, where, faces)
-        moved = camera.brow_pull(rng, side, standing.points, width) if rng.random() < 0.8 else None
+        moved = camera.brow_pull(rng, side, standing.points, width) if rng.random() < 0.9 else None
         if rng.random() < 0.5:
             bend = camera.pull(rng, side, 0.035 * width)
             moved = bend if moved is None else camera.after(moved, bend)

@@ -69,3 +69,8 @@ def test_varied_people_keep_their_face_and_differ_in_brows_and_hair() -> None:
         found.append(new)
     assert 2 < sum(one.hair.style == "bangs" for one in found) < 20
     assert np.std([one.skin.brow[2] for one in found]) > 0.003
+    assert np.std([one.skin.lips for one in found], axis=0).min() > 0.1 and {one.lashes for one in found} == {
+        True,
+        False,
+    }
+    assert min(one.hair.fineness for one in found) == 1 and 2 < max(one.hair.fineness for one in found) <= 3

@@ -48,6 +48,16 @@ def test_a_brow_may_be_arched_and_tilted() -> None:
     assert height(2) - height(2, 0.0, 0.02) > 2 and height(0, 0.0, 0.02) - height(0) > 2
 
 
+def test_lips_get_thinner_towards_where_they_meet() -> None:
+    def rows(*lips: float) -> np.ndarray:
+        return np.nonzero((regions.face_labels(512, lips=lips) == INDEX["mouth"])[:, 256])[0]
+
+    full, upper, lower = rows(1, 1), rows(0.5, 1), rows(1, 0.5)
+    assert np.array_equal(full, np.nonzero((regions.face_labels(512) == INDEX["mouth"])[:, 256])[0])
+    assert 7 < upper[0] - full[0] < 14 and upper[-1] == full[-1]
+    assert 5 < full[-1] - lower[-1] < 11 and lower[0] == full[0]
+
+
 def test_looking_up_the_middle_of_a_texel_gives_its_value() -> None:
     image = np.arange(64, dtype=np.float32).reshape(8, 8)
     u, v = (np.array([0, 3, 7]) + 0.5) / 8, 1 - (np.array([0, 5, 7]) + 0.5) / 8

@@ -41,6 +41,19 @@ def hide(rng: np.random.Generator, planes: Planes, cover: Floats, width: float) 
     labels[hidden], octaves[hidden], heat[hidden] = 0, np.nan, 0
 
 
+def dye(rng: np.random.Generator, hair: NDArray[np.bool_]) -> Floats:
+    """(side, side, 3) gains that give what is `hair` (side, side) another color, and streaks of light and dark."""
+    side = len(hair)
+    stops = rng.normal(0, 0.7) + rng.normal(0, 0.12, 3)
+    # Streaks run mostly down, as hair does.
+    across = max(2, round(side / float(rng.uniform(2, 12))))
+    streaks = cv2.resize(rng.normal(0, 1, (5, across)).astype(np.float32), (side, side), interpolation=cv2.INTER_CUBIC)
+    amount = float(rng.uniform(0, 0.6)) * (rng.random() < 0.5)
+    share = cv2.GaussianBlur(hair.astype(np.float32), (0, 0), 0.6)[..., None]
+    change = share * (stops.astype(np.float32) + np.float32(amount) * streaks[..., None])
+    return np.asarray(np.exp2(change), np.float32)
+
+
 def cut(rng: np.random.Generator, planes: Planes, unknown: int) -> Planes:
     """The crop of a face that the plate's frame cuts: beyond it the plate's edge is repeated, and nothing is known."""
     side, turn = len(planes[1]), int(rng.integers(4))
@@ -73,7 +86,7 @@ def brow_pull(rng: np.random.Generator, side: int, points: NDArray[np.float64], 
     height = ((columns + 0.5 - eyes[0]) * turn[0] + (rows + 0.5 - eyes[1]) * turn[1]) / width
     # Less steep than 1, so that nothing is folded.
     share = np.interp(height, [-0.45, -0.22, -0.14, -0.03], [0, 1, 1, 0])
-    lower = width * float(np.clip(rng.normal(0.045, 0.03), -0.02, 0.085)) * share
+    lower = width * float(np.clip(rng.normal(0.06, 0.03), -0.02, 0.09)) * share
     across, down = ((-lower * one).astype(np.float32) for one in turn)
     return across, down
 

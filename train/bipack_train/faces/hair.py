@@ -46,6 +46,9 @@ class Hair:
     beard_length: float = 0.0
     """cm; below about 1 it is stubble and belongs to the skin."""
 
+    fineness: float = 1.0
+    """How many times as many strands there are, each so many times thinner."""
+
 
 @dataclass(frozen=True, eq=False)
 class Strands:
@@ -107,7 +110,9 @@ def grow(head: Head, vertices: Floats, normals: Floats, above: Floats, hair: Hai
     density = np.clip(above + 0.3, 0, 1)
     if hair.style == "bangs":
         density = density * np.where(_in_front(vertices), 4.0, 1.0)
-    roots, out = _roots(rng, head, vertices, normals, np.asarray(density, np.float32), hair.strands)
+    roots, out = _roots(
+        rng, head, vertices, normals, np.asarray(density, np.float32), round(hair.strands * hair.fineness)
+    )
     count, steps = len(roots), 12
     if not count:
         return None
@@ -135,7 +140,7 @@ def grow(head: Head, vertices: Floats, normals: Floats, above: Floats, hair: Hai
             curled = place + radius * np.stack([np.cos(swing), np.sin(swing * 1.3), np.sin(swing)], 1)
         line.append(curled)
     points = np.stack(line, 1).astype(np.float32)
-    width = rng.uniform(0.10, 0.34, count) * (1.3 if hair.length > 10 else 1.0)
+    width = rng.uniform(0.10, 0.34, count) * ((1.3 if hair.length > 10 else 1.0) / hair.fineness)
     return Strands(points, width.astype(np.float32), _colors(rng, hair.color, count))
 
 
@@ -144,7 +149,7 @@ def grow_beard(head: Head, vertices: Floats, normals: Floats, density: Floats, h
     if hair.beard_length < 1:
         return None
     rng = np.random.default_rng([hair.seed, 6])
-    roots, out = _roots(rng, head, vertices, normals, density * (density > 0.3), 1500)
+    roots, out = _roots(rng, head, vertices, normals, density * (density > 0.3), round(1500 * hair.fineness))
     count, steps = len(roots), 6
     if not count:
         return None
@@ -155,7 +160,7 @@ def grow_beard(head: Head, vertices: Floats, normals: Floats, density: Floats, h
         direction = _unit(direction + np.array([0, -0.25, 0]) + rng.normal(0, 0.12 + 0.3 * hair.curl, (count, 3)))
         place = place + direction * (length / (steps - 1))[:, None]
         line.append(place)
-    width = rng.uniform(0.12, 0.3, count)
+    width = rng.uniform(0.12, 0.3, count) / hair.fineness
     return Strands(np.stack(line, 1).astype(np.float32), width.astype(np.float32), _colors(rng, hair.color, count))
 
 

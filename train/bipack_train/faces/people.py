@@ -90,7 +90,8 @@ def person(rng: np.random.Generator) -> Person:
 
 def varied(rng: np.random.Generator, who: Person) -> Person:
     """The same person with what photographs show and `person` seldom draws: brows of any line, thickness and color,
-    thick hair, bangs dense or thin, grey stubble, grey beards."""
+    thin lips, thick and fine hair, bangs dense or thin, grey hair above dark brows, grey stubble, grey beards,
+    no lashes to be seen."""
     shift, half = who.skin.brow[:2]
     thick = float(np.clip(half * np.exp(rng.normal(0, 0.25)), 0.006, 0.024))
     dark = np.array([0.03, 0.018, 0.012]) * rng.uniform(0.5, 1.5)
@@ -101,17 +102,22 @@ def varied(rng: np.random.Generator, who: Person) -> Person:
         brow_color=_triple(color),
         brow_density=float(rng.uniform(0.35, 1.15)),
         brow_grain=float(rng.uniform(0.05, 0.3)),
+        lips=(float(rng.uniform(0.45, 1.05)), float(rng.uniform(0.6, 1.05))),
     )
     if skin.stubble > 0 and rng.random() < 0.25:
         skin = replace(skin, hair_color=_triple(np.full(3, rng.uniform(0.15, 0.6))))
-    hair = replace(who.hair, strands=int(who.hair.strands * rng.uniform(1.0, 1.8)))
+    fineness = float(np.exp(rng.uniform(0, np.log(3)))) if rng.random() < 0.7 else 1.0
+    hair = replace(who.hair, strands=int(who.hair.strands * rng.uniform(1.0, 1.8)), fineness=fineness)
+    if rng.random() < 0.12:
+        grey = _triple(rng.uniform(0.12, 0.7) * np.exp(rng.normal(0, 0.04, 3)))
+        skin, hair = replace(skin, hair_color=grey), replace(hair, color=grey)
     if hair.beard_length >= 1 and rng.random() < 0.4:
         grey = _triple(rng.uniform(0.1, 0.6) * np.exp(rng.normal(0, 0.04, 3)))
         skin, hair = replace(skin, hair_color=grey), replace(hair, color=grey)
-    if hair.style not in ("bald", "buzz", "afro") and rng.random() < 0.25:
+    if hair.style not in ("bald", "buzz", "afro") and rng.random() < 0.33:
         length, strands = float(rng.uniform(9, 35)), int(rng.integers(1000, 3200))
         hair = replace(hair, style="bangs", length=length, strands=strands, parting=0.0)
-    return replace(who, skin=skin, hair=hair)
+    return replace(who, skin=skin, hair=hair, lashes=bool(rng.random() < 0.5))
 
 
 def expression(rng: np.random.Generator, head: Head) -> Floats:

@@ -230,7 +230,7 @@ def _of_onnx(path: str, size: str) -> dict[str, torch.Tensor]:
             norm.running_mean.zero_()  # type: ignore[union-attr]
             norm.running_var.fill_(1.0)  # type: ignore[union-attr]
             fresh = (2.0 / weight[0].numel()) ** 0.5
-            gain = (weight.square().mean((1, 2, 3)).sqrt() / fresh).clamp(min=1e-3)
+            gain = (weight.square().mean((1, 2, 3)).sqrt() / fresh).clamp(min=1e-6)
             conv.weight.copy_(weight / gain[:, None, None, None])
             norm.weight.copy_(gain * (1.0 + norm.eps) ** 0.5)
             norm.bias.copy_(bias)

@@ -7,9 +7,11 @@ What the regions mean, for labelling by hand too:
 
 - `eye`: opening, lids and what lies up to the bone: from below the brow to the crease below the lower lid, from 7 mm
   inside the inner corner to 14 mm outside the outer one. It is what a model of eyes and bags works on.
-- `nose`: from between the inner corners of the eyes down to the root of the lip, with both wings.
+- `nose`: from between the inner corners of the eyes down to the root of the lip, with both wings; beside the root it
+  ends with the nostrils.
 - `cheek`: from eye and nose out to the ear, down to a line from the corner of the mouth to the lobe of the ear.
-- `mouth`: the lips and all between them. `chin`: from the lower lip and that line down to the edge of the jaw.
+- `mouth`: the lips and all between them. `chin`: from the lower lip and that line down to the edge of the jaw,
+  as a level look sees it.
 - `forehead`: from the brows to the hairline, as wide as the brows. `skin`: what is left: temples, the bridge between
   the brows, skin between a raised brow and the lids, the upper lip, a bald scalp.
 - `hair`: hair of the head, and beards long enough to have a shape; stubble is skin. Glasses, hands, hats and clothes
@@ -42,16 +44,16 @@ _HALF = {
         (0.365, 0.565), (0.27, 0.562), (0.128, 0.540), (0.122, 0.43),
     ),
     "chin": (
-        (0.128, 0.540), (0.27, 0.562), (0.38, 0.568), (0.42, 0.60), (0.50, 0.62), (0.50, 0.722), (0.433, 0.722),
-        (0.346, 0.728), (0.276, 0.708), (0.190, 0.645),
+        (0.128, 0.540), (0.27, 0.562), (0.38, 0.568), (0.42, 0.60), (0.50, 0.62), (0.50, 0.736), (0.433, 0.735),
+        (0.346, 0.740), (0.274, 0.719), (0.187, 0.653),
     ),
     "eye": (
         (0.268, 0.287), (0.272, 0.250), (0.285, 0.222), (0.335, 0.212), (0.385, 0.216), (0.410, 0.236), (0.422, 0.264),
         (0.424, 0.290), (0.412, 0.318), (0.384, 0.337), (0.350, 0.344), (0.312, 0.337), (0.282, 0.316),
     ),
     "nose": (
-        (0.50, 0.262), (0.474, 0.262), (0.468, 0.30), (0.458, 0.35), (0.440, 0.39), (0.412, 0.412), (0.404, 0.435),
-        (0.414, 0.455), (0.450, 0.462), (0.50, 0.466),
+        (0.50, 0.262), (0.474, 0.262), (0.468, 0.30), (0.458, 0.35), (0.440, 0.39), (0.412, 0.412), (0.403, 0.427),
+        (0.410, 0.441), (0.428, 0.447), (0.450, 0.449), (0.472, 0.454), (0.50, 0.458),
     ),
     "mouth": (
         (0.386, 0.560), (0.402, 0.533), (0.428, 0.508), (0.466, 0.490), (0.485, 0.488), (0.50, 0.492), (0.50, 0.642),
@@ -63,8 +65,11 @@ _HALF = {
 BROW = ((0.236, 0.214), (0.262, 0.201), (0.298, 0.190), (0.353, 0.190), (0.414, 0.197), (0.452, 0.206))
 """Middle line of the person's right brow, from its tail inwards, in UV with y down."""
 
-JAW = ((0.05, 0.31), (0.11, 0.45), (0.118, 0.540), (0.190, 0.645), (0.276, 0.708), (0.346, 0.728), (0.50, 0.720))
-"""Edge of the jaw, the person's right half; below it is neck."""
+JAW = ((0.05, 0.31), (0.11, 0.45), (0.118, 0.540), (0.187, 0.653), (0.274, 0.719), (0.346, 0.740), (0.50, 0.734))
+"""Edge of the jaw, the person's right half: where a level look at the face sees it end. Below it is neck."""
+
+_SEAM = ((0.386, 0.560, 0.560), (0.411, 0.560, 0.572), (0.455, 0.534, 0.605), (0.50, 0.531, 0.609))
+"""u, and v where the upper and the lower lip end inside, the person's right half."""
 
 _EAR_BACK = 7.4
 """Behind the ears the head tile is ear where it stands out further than this many cm from the middle."""
@@ -102,15 +107,16 @@ def rest_map(head: Head, tile: int, side: int) -> Floats:
     return places
 
 
-def face_labels(side: int, brow: tuple[float, ...] = (0.0, 0.013)) -> Labels:
-    """(side, side) regions of the face tile without hair; `brow` is Skin.brow."""
+def face_labels(side: int, brow: tuple[float, ...] = (0.0, 0.013), lips: tuple[float, float] = (1.0, 1.0)) -> Labels:
+    """(side, side) regions of the face tile without hair; `brow` and `lips` are those of the Skin."""
     labels = np.full((side, side), INDEX["neck"], np.uint8)
     face = [(0.0, 0.0), (0.0, 0.34), *JAW, *reversed(mirrored(JAW)), (1.0, 0.34), (1.0, 0.0)]
     fill(labels, tuple(face), INDEX["skin"])
     for name in ("forehead", "chin", "cheek", "ear", "nose", "mouth", "eye"):
         paired = name in ("cheek", "eye", "ear")
         layer = np.zeros((side, side), np.uint8)
-        for points, suffix in ((_HALF[name], "_r"), (mirrored(_HALF[name]), "_l")):
+        half = _thinner(_HALF[name], lips) if name == "mouth" else _HALF[name]
+        for points, suffix in ((half, "_r"), (mirrored(half), "_l")):
             fill(layer, points, INDEX[name + suffix] if paired else INDEX[name])
         for value in np.unique(layer[layer > 0]):
             smooth = cv2.GaussianBlur((layer == value).astype(np.float32), (0, 0), side * 0.004)
@@ -118,6 +124,17 @@ def face_labels(side: int, brow: tuple[float, ...] = (0.0, 0.013)) -> Labels:
     for points, name in ((BROW, "brow_r"), (mirrored(BROW), "brow_l")):
         labels[brow_shape(side, points, brow) > 0] = INDEX[name]
     return labels
+
+
+def _thinner(points: tuple[tuple[float, float], ...], lips: tuple[float, float]) -> tuple[tuple[float, float], ...]:
+    """The outline of the mouth for upper and lower lips of these shares of the mesh's thickness."""
+    across, above, below = np.array(_SEAM).T
+    found = []
+    for x, y in points:
+        upper, lower = np.interp(x, across, above), np.interp(x, across, below)
+        share, seam = (lips[0], upper) if y < 0.5 * (upper + lower) else (lips[1], lower)
+        found.append((x, float(seam + share * (y - seam))))
+    return tuple(found)
 
 
 def brow_shape(side: int, line: tuple[tuple[float, float], ...], brow: tuple[float, ...]) -> Floats:

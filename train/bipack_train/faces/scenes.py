@@ -42,6 +42,10 @@ _PATTERNED = 0.4
 """Share of the faces whose clothes, hats and glasses get the pattern of a background."""
 
 
+_DYED = 0.5
+"""Share of the faces whose hair gets another color and streaks."""
+
+
 @dataclass(frozen=True, eq=False)
 class Scenes:
     """A batch. Arrays are (batch, side, side, …)."""
@@ -170,7 +174,7 @@ class Stage:
             faces = self.close if self.close is not None and rng.random() < 0.5 else self.faces
         where = Placing(width, np.radians(rng.normal(0, 5)), middle, held=True)
         standing = self._stand(rng, where, faces)
-        moved = camera.brow_pull(rng, side, standing.points, width) if rng.random() < 0.8 else None
+        moved = camera.brow_pull(rng, side, standing.points, width) if rng.random() < 0.9 else None
         if rng.random() < 0.5:
             bend = camera.pull(rng, side, 0.035 * width)
             moved = bend if moved is None else camera.after(moved, bend)
@@ -263,6 +267,8 @@ class Stage:
             cloth = self._ground(rng, side)
             worn = (mine == 0) | (mine == UNKNOWN)
             light *= np.where(worn[..., None], cloth / (cloth.mean() + np.float32(1e-3)), np.float32(1))
+        if rng.random() < _DYED:
+            light *= camera.dye(rng, mine == INDEX["hair"])
         linear *= 1 - alpha
         linear += light
         covers = alpha[..., 0] > 0.5

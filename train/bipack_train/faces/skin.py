@@ -79,6 +79,9 @@ class Skin:
     """How far apart lines, spots and bags set in: 0 all in youth and in proportion, else in their order up to about
     this age (faces.years)."""
 
+    lips: tuple[float, float] = (1.0, 1.0)
+    """How much of the upper and of the lower lip's thickness is red; the rest of the mesh's lips is skin."""
+
 
 @dataclass(frozen=True, eq=False)
 class SkinMaps:
@@ -138,7 +141,7 @@ def noise(rng: np.random.Generator, side: int, cell: float, octaves: int = 1) ->
 def make(skin: Skin, side: int, face_places: Floats, head_places: Floats) -> SkinMaps:
     """Paint the maps of `skin`. The rest maps (regions.rest_map) give the sides; `side` is that of the face tile."""
     rng = np.random.default_rng([skin.seed, 77])
-    labels = regions.face_labels(side, skin.brow)
+    labels = regions.face_labels(side, skin.brow, skin.lips)
     masks = {name: _soft(labels == INDEX[name], side * 0.006) for name in ("mouth", "chin", "nose", "forehead")}
     masks["cheek"] = _soft((labels == INDEX["cheek_l"]) | (labels == INDEX["cheek_r"]), side * 0.03)
     masks["eye"] = _soft((labels == INDEX["eye_l"]) | (labels == INDEX["eye_r"]), side * 0.01)

@@ -23,6 +23,7 @@ KINDS = ("image", "masked", "pair", "region", "interpolate", "inpaint", "parser"
 ROLES = ("plate", "matte", "latent", "noise", "amount", "flow", "size")
 ENCODINGS = ("bipack", "linear")
 TILING = ("exact", "blend", "whole")
+FLOW_DETAILS = ("half", "full")
 KNOB_TYPES = ("float", "int", "bool", "enum", "string")
 
 
@@ -228,6 +229,10 @@ class ModelCard:
     verified: bool = True
     """False for a bare ONNX that has no card."""
 
+    flow_detail: str = "half"
+    """Of slow motion: how finely the flow is looked for that the networks start from; `half` of the size, or `full`,
+    which follows clean footage better and noise as well (`imaging.motion_search`)."""
+
     @property
     def frame_offsets(self) -> Tuple[int, ...]:
         """Frames needed around the current one."""
@@ -328,6 +333,7 @@ def _check(card: ModelCard, path: str) -> None:
             raise ModelRefused(f"Model card {path}: {entry} is {found!r}; allowed: {allowed}.")
 
     require(card.kind in KINDS, "kind", card.kind, KINDS)
+    require(card.flow_detail in FLOW_DETAILS, "flow_detail", card.flow_detail, FLOW_DETAILS)
     require(card.color in ENCODINGS, "color", card.color, ENCODINGS)
     require(1 <= card.scale <= 16, "scale", card.scale, "1 to 16")
     require(card.geometry.tiling in TILING, "geometry.tiling", card.geometry.tiling, TILING)

@@ -96,6 +96,11 @@ LOOK: Tuple[Knob, ...] = (
         tooltip="Longest side at which motion is looked for, in pixels. Larger pictures are reduced for it; the "
         "pixels themselves are always moved at full size.",
     ),
+    Knob(
+        "flow_detail", "enum", "auto", "flow detail", values=("auto", "half", "full"),
+        tooltip="How finely motion is looked for before the model refines it. full follows small and turning things "
+        "better on clean footage, and follows noise and compression too. auto: half, or what the model's card says.",
+    ),
 )  # fmt: skip
 
 SLOWMO: Tuple[Knob, ...] = (*TIMING, *LOOK)

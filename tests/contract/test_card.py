@@ -61,6 +61,7 @@ FULL = ModelCard(
     author="Bipack",
     licence="Apache-2.0",
     likeness=Likeness("A. Performer", "The Show", "2030-01-01"),
+    flow_detail="full",
 )
 
 
@@ -100,6 +101,7 @@ def test_a_whole_number_will_do_where_a_float_is_meant(tmp_path):
         ({"scale": 2.5}, "card.scale"),
         ({"kind": "magic"}, "kind is 'magic'"),
         ({"color": "log"}, "color is 'log'"),
+        ({"flow_detail": "fine"}, "flow_detail is 'fine'"),
         ({"inputs": []}, "plate"),
         ({"inputs": {}}, "must be a list"),
         ({"inputs": [{"name": "x"}]}, "lacks the entry 'channels'"),

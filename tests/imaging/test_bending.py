@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bipack.imaging import bending
-from bipack.imaging.classical_flow import prior_of
+from bipack.imaging.motion_search import prior_of
 from moving import picture
 
 INNER = (slice(12, -12), slice(24, -24))

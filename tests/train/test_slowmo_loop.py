@@ -14,7 +14,7 @@ from torch.nn import functional
 from bipack import card as cards
 from bipack import catalog
 from bipack.errors import ModelRefused, UsageError
-from bipack.imaging import classical_flow, color
+from bipack.imaging import classical_flow, color, motion_search
 from bipack.imaging.image_io import read_frame, write_frame
 from bipack.worker import model_check, slowmo_check
 from bipack.worker.slowmo_step import SlowMoStep
@@ -194,7 +194,7 @@ def test_of_what_a_clip_taught_as_much_is_kept_as_helps_its_held_back_moments():
 
 def test_the_classical_method_finds_the_frame_between():
     frames = [frame.astype(np.float32) / 255 for frame in sliding(3, step=3.0)]
-    prior = classical_flow.prior_of(frames[0], frames[2])
+    prior = motion_search.prior_of(frames[0], frames[2])
     between = classical_flow.between(frames[0], frames[2], prior, 0.5)
     found = classical_flow.blended(frames[0], frames[2], between)
     inner = (slice(8, -8), slice(8, -8))

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from bipack.errors import CorruptInput, MissingInput, UsageError
-from bipack.imaging import bending, classical_flow, color
+from bipack.imaging import bending, color, motion_search
 from bipack.imaging.image_io import write_frame
-from bipack_train import slowmo, slowmo_clips, slowmo_recipe
+from bipack_train import slowmo_clips, slowmo_material, slowmo_recipe
 from bipack_train.slowmo_pool import HELD_BACK, REAL, RENDERED, MomentPool, crops_of
 from bipack_train.verify import picture_frame
 from moments import SIDE, rendered_pool, sliding, texture
@@ -52,12 +52,14 @@ def test_held_back_frames_are_not_learned_from(monkeypatch):
     uses = (slowmo_recipe.ClipUse("fast.mp4", (2, 4), pairs=20),)
     data = slowmo_recipe.Data(clips=uses, scenes=0, scene_size=SIDE, crops_per_pair=1, held_back=1 / 3)
     schedule = slowmo_recipe.Schedule(crop=SIDE)
-    pool = slowmo.make_pool(slowmo_recipe.SlowmoRecipe("a", "A", "1", "A test.", data=data, schedule=schedule), "")
+    settings = slowmo_recipe.SlowmoRecipe("a", "A", "1", "A test.", data=data, schedule=schedule)
+    pool = slowmo_material.make_pool(settings, "")
     assert pool.count(REAL) == 2 * (4 + 2) and pool.count(HELD_BACK) == 4 + 2
     for group, allowed in ((REAL, {*range(6), *range(12, 18)}), (HELD_BACK, {*range(6, 12)})):
         used = {int(value) // 10 for sample in pool.samples(group) for value in np.unique(sample.frames[:, :, 2::3])}
         assert used == allowed
-    assert slowmo._held_back(18, 1 / 3, 6) == slowmo._held_back(18, 0.0, 2) == (0, 0), "too few, or not wanted"
+    for share, skip in ((1 / 3, 6), (0.0, 2)):
+        assert slowmo_material._held_back(18, share, skip) == (0, 0), "too few, or not wanted"
 
 
 def test_crops_hold_the_frame_that_lies_at_their_time():
@@ -97,7 +99,7 @@ def test_what_the_frames_around_say_is_turned_with_a_crop():
     clip = slowmo_clips.Clip("faster", _speeding_up(4.0))
     pool = MomentPool(SIDE)
     moment = slowmo_clips.Between(1, 2, 1)
-    prior = classical_flow.prior_of(clip[1], clip[2])
+    prior = motion_search.prior_of(clip[1], clip[2])
     bend = bending.measured((clip[1], clip[2]), prior, *clip.around(moment))
     pool.add_real((clip[1], clip[2], clip[1]), prior, bend, 0.5)
     batch = pool.sample(np.random.default_rng(1), 40, 1.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shutil
 import threading
@@ -11,10 +12,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bipack import card as cards
 from bipack import catalog, messages, retime
 from bipack.errors import CorruptInput, DiskError, MissingInput, UsageError
 from bipack.frames import FramePath
 from bipack.imaging import weave
+from bipack.imaging.frame import Box, Frame, Part
 from bipack.imaging.image_io import read_frame, write_frame
 from bipack.worker import slowmo_check
 from bipack.worker.sequence import run_sequence
@@ -221,6 +224,42 @@ def test_motion_found_at_a_smaller_size_moves_the_same_pixels(shot, tmp_path):
     truth = picture(STEP / 2)[8:-8, 12:-12]
     found = np.stack([made(tmp_path, 1002)[name] for name in "RGB"], 2)[8:-8, 12:-12].astype(np.float32)
     assert np.abs(found - truth).mean() < 0.02
+
+
+def test_the_card_says_how_finely_motion_is_looked_for_and_the_knob_overrules_it(tmp_path):
+    shot = write_shot(tmp_path / "in", FASTER)
+    found = {}
+    for said in ("half", "full"):
+        folder = str(install_slowmo(tmp_path / said))
+        cards.save(dataclasses.replace(cards.load(folder), flow_detail=said), folder)
+        step = SlowMoStep(catalog.locate(folder), "cpu")
+        for asked in ("auto", "half", "full"):
+            cook(shot, tmp_path / f"{said}_{asked}", step, factor=2, frames=[1004], flow_detail=asked)
+            found[said, asked] = made(tmp_path / f"{said}_{asked}", 1004)["G"]
+        step.close()
+    assert np.array_equal(found["half", "auto"], found["full", "half"])
+    assert np.array_equal(found["full", "auto"], found["half", "full"])
+    assert not np.array_equal(found["half", "auto"], found["full", "auto"])
+
+
+def test_what_moves_farther_than_its_size_is_led_to_by_the_model_and_not_by_dis(tmp_path, network):
+    """A square of 14 pixels that moves 24: at the middle it is in one place, and not twice half there."""
+    rng = np.random.default_rng(3)
+    ground = picture(0.0, width=240, height=100) * 0.3
+    coat = rng.uniform(0.5, 1.0, (7, 7, 3)).repeat(2, axis=0).repeat(2, axis=1).astype(np.float32)
+    (tmp_path / "in").mkdir()
+    for number, left in ((1001, 90), (1002, 114)):
+        shown = ground.copy()
+        shown[40:54, left : left + 14] = coat
+        window = Box(0, 0, 239, 99)
+        channels = {name: np.ascontiguousarray(shown[:, :, at]) for at, name in enumerate("RGB")}
+        write_frame(str(tmp_path / "in" / f"shot.{number}.exr"), Frame([Part(channels, window, window)]))
+    shot, errors = str(tmp_path / "in" / "shot.%04d.exr"), {}
+    for name, step in (("dis", None), ("led", network)):
+        cook(shot, tmp_path / name, step, factor=2)
+        found = np.stack([made(tmp_path / name, 1002)[channel] for channel in "RGB"], 2)
+        errors[name] = float(np.abs(found[42:52, 104:114] - coat[2:12, 2:12]).mean())
+    assert errors["led"] < 0.05 < 0.2 < errors["dis"]
 
 
 def test_nothing_crosses_a_cut_and_a_cut_every_frame_holds_every_frame(tmp_path):

@@ -65,7 +65,7 @@ def run_recipe(path: str, args: argparse.Namespace) -> int:
     # Not at the top: torch takes seconds to import, and --help should not wait for it.
     import torch
 
-    from bipack_train import publish_slowmo, slowmo, slowmo_pool, slowmo_recipe
+    from bipack_train import publish_slowmo, slowmo, slowmo_material, slowmo_pool, slowmo_recipe
 
     clips = list(getattr(args, "clip", []))
     settings = _with_options(slowmo_recipe.load_recipe(path), args)
@@ -77,7 +77,9 @@ def run_recipe(path: str, args: argparse.Namespace) -> int:
     start = getattr(args, "init", None) or (BASE if clips else "none")
     weights, base = (None, "") if start == "none" else publish_slowmo.weights_of(start)
     if not getattr(args, "publish_only", False):
-        pool = slowmo.pool_for(settings, args.data or "", out)
+        begins = None if weights is None else slowmo.started(settings, weights)
+        settings = slowmo_material.with_detail(settings, args.data or "", begins)
+        pool = slowmo_material.pool_for(settings, args.data or "", out)
         if not pool.count(slowmo_pool.REAL) + pool.count(slowmo_pool.RENDERED):
             raise UsageError("The clips have no motion to learn from: only cuts or held frames, or fewer than --skip.")
         keep_flow = _keeps_flow(args, weights is not None)

@@ -26,8 +26,8 @@ from bipack.catalog import Located
 from bipack.errors import ModelRefused
 from bipack.imaging import bending, color
 from bipack.imaging.candidates import candidates
-from bipack.imaging.classical_flow import prior_of
 from bipack.imaging.image_io import write_frame
+from bipack.imaging.motion_search import prior_of
 from bipack.worker import slowmo_check
 from bipack.worker.session import Session, open_session
 from bipack.worker.slowmo_step import SlowMoStep
@@ -141,6 +141,7 @@ def _card(
         limits=(*settings.limits, "Runs in float32 on GPUs too: half precision cannot tell pixels beyond 2048 apart."),
         author=provenance.AUTHOR,
         licence=provenance.LICENCE,
+        flow_detail=str(state.extra.get("flow_detail", cards.FLOW_DETAILS[0])),
     )
 
 

@@ -1,10 +1,10 @@
-"""The slow-motion trainer: the moments it learns from, its loss and its loop.
+"""The slow-motion trainer: its loss and its loop.
 
 The flow network learns first: the new frame that its flow and bending bring, mixed as the synthesis network weighs it,
 must be the true one; where the scene was rendered, the true flow and visibility are known too. Then the synthesis
-network is fitted to what that flow brings (`slowmo_synthesis`). A pool of moments with their classical flow is made
-first and kept in the run's folder, so that the loop only trains. `minutes` bounds the loop by the clock: rates follow
-the share of the time that is used up.
+network is fitted to what that flow brings (`slowmo_synthesis`). Moments with the flow that is looked for are made first
+(`slowmo_material`), so that the loop only trains. `minutes` bounds the loop by the clock: rates follow the share of the
+time that is used up.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import math
 import os
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,15 +22,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from bipack import atomic
 from bipack.errors import ModelRefused, UsageError
 from bipack_train import (
     checkpoint,
-    motion_scenes,
     muon,
-    pictures,
-    recipe,
-    slowmo_clips,
     slowmo_landing,
     slowmo_synthesis,
     timed_run,
@@ -40,7 +34,7 @@ from bipack_train.devices import pick_device
 from bipack_train.ema import Ema
 from bipack_train.models.slowmo import SynthesisNet, enlarge, grown, read
 from bipack_train.models.slowmo_flow import FlowNet
-from bipack_train.slowmo_pool import HELD_BACK, RENDERED, Batch, MomentPool, crops_of, default_path
+from bipack_train.slowmo_pool import HELD_BACK, RENDERED, Batch, MomentPool
 from bipack_train.slowmo_recipe import Schedule, SlowmoRecipe
 from bipack_train.training_log import TrainingLog, finite
 
@@ -62,87 +56,7 @@ _WEIGHT_DECAY = 0.01
 _KEPT = (0.0, 0.5, 1.0)
 """Shares of what a clip taught of which one is kept, by what it does to the held-back moments."""
 
-_HELD_BACK_PAIRS = 12
-"""Pairs of frames of each clip and distance that are held back, where there are so many."""
-
 _LOG_COLUMNS = ("step", "minutes", "loss", "learning_rate", "psnr_of_crops")
-
-
-# The pool -----------------------------------------------------------------------------------------------------------
-
-
-def make_pool(settings: SlowmoRecipe, folder: str, threads: int = 2) -> MomentPool:
-    """Render scenes and cut the clips. Raises MissingInput, CorruptInput, UsageError."""
-    data = settings.data
-    pool = MomentPool(settings.schedule.crop)
-    for number, use in enumerate(data.clips):
-        clip = slowmo_clips.read(os.path.join(folder, use.path), use.start, use.count, use.shrink)
-        rng = np.random.default_rng([settings.seed, 11, number])
-        held_back = _held_back(len(clip), data.held_back, max(use.skips))
-        learned = [(0, held_back[0]), (held_back[1], len(clip))]
-        for skip in use.skips:
-            for crop in crops_of(clip, skip, use.pairs, data.crops_per_pair, data.scene_size, rng, learned):
-                pool.add_real(*crop)
-            for crop in crops_of(clip, skip, _HELD_BACK_PAIRS, data.crops_per_pair, data.scene_size, rng, [held_back]):
-                pool.add_real(*crop, HELD_BACK)
-    if data.scenes:
-        cuttings = _cuttings(settings, folder)
-
-        def render(index: int) -> motion_scenes.Moving:
-            rng = np.random.default_rng([settings.seed, 12, index])
-            swing = data.swing if index % 2 else 0.0
-            return motion_scenes.render(cuttings, rng, data.scene_size, around=True, swing=swing)
-
-        with ThreadPoolExecutor(threads) as workers:
-            for moving in workers.map(render, range(data.scenes)):
-                pool.add_rendered(moving)
-    return pool
-
-
-def _held_back(frames: int, share: float, skip: int) -> tuple[int, int]:
-    """The stretch of a clip that is held back, first frame and the one after the last: in its middle, since clips begin
-    and end otherwise than they go on. Empty where it, or what is left beside it, is too short for a pair."""
-    count = round(share * frames)
-    begins = (frames - count) // 2
-    return (begins, begins + count) if min(count, begins) > skip else (0, 0)
-
-
-def _cuttings(settings: SlowmoRecipe, folder: str) -> list[pictures.Pixels]:
-    """Encoded pictures that layers are cut from."""
-    data, found = settings.data, []
-    away = {os.path.normpath(name) for name in data.exclude}
-    for photos in data.photos:
-        for name in pictures.list_files(os.path.join(folder, photos), pictures.PHOTO_SUFFIXES):
-            if os.path.normpath(os.path.join(photos, name)) not in away:
-                found.append(pictures.original(os.path.join(folder, photos, name)))
-    if data.panoramas:
-        rng = np.random.default_rng([settings.seed, 13])
-        for name in pictures.list_files(os.path.join(folder, data.panoramas), (".exr",)):
-            if os.path.normpath(os.path.join(data.panoramas, name)) not in away:
-                linear = pictures.read_panorama(os.path.join(folder, data.panoramas, name))
-                if max(linear.shape[:2]) <= 2048:
-                    found.append(pictures.exposed(linear, float(rng.uniform(-1, 2))))
-    found += [pictures.draw(settings.seed, index, 256).pixels for index in range(data.drawn)]
-    if not found:
-        raise UsageError("The recipe names no pictures that scenes could be rendered from.")
-    return found
-
-
-def pool_for(settings: SlowmoRecipe, folder: str, out: str) -> MomentPool:
-    """The pool of a run: read where it is there and fits the recipe, else made and kept."""
-    path = default_path(out)
-    mark = recipe.digest((settings.seed, settings.data))
-    marker = path + ".recipe"
-    if os.path.exists(path) and os.path.exists(marker):
-        with open(marker, encoding="utf-8") as stream:
-            if stream.read().strip() == mark:
-                return MomentPool.load(path, settings.schedule.crop)
-    begun = time.monotonic()
-    pool = make_pool(settings, folder)
-    pool.save(path)
-    atomic.write_bytes(marker, mark.encode("ascii"))
-    log.info("made %d moments in %.0f s", len(pool), time.monotonic() - begun)
-    return pool
 
 
 # The loss -----------------------------------------------------------------------------------------------------------
@@ -223,6 +137,13 @@ class Run:
 def networks(settings: SlowmoRecipe) -> nn.ModuleDict:
     """Both networks, untrained: the flow that they are given, and the first guess of what it brings."""
     return nn.ModuleDict({"flow": FlowNet(), "synthesis": SynthesisNet(settings.network.synthesis_width)})
+
+
+def started(settings: SlowmoRecipe, weights: dict[str, Tensor]) -> nn.ModuleDict:
+    """Both networks as a run that starts from `weights` begins, on the CPU."""
+    nets = networks(settings)
+    _begin_with(nets, weights, keep_flow=False)
+    return nets.eval()
 
 
 def start_run(settings: SlowmoRecipe, device: torch.device) -> Run:
@@ -350,7 +271,7 @@ def _fit(
     run.step += settings.synthesis.steps
     run.seconds += time.monotonic() - begun
     rows.add(run.step, f"{run.seconds / 60:.2f}", f"{-gain:.4f}", settings.synthesis.learning_rate, "")
-    timed_run.save(run, run.nets, path, fitted="yes", **own)
+    timed_run.save(run, run.nets, path, fitted="yes", flow_detail=settings.data.flow_detail, **own)
 
 
 def _chosen(nets: nn.ModuleDict, start: dict[str, Tensor], pool: MomentPool, seed: int) -> dict[str, str]:

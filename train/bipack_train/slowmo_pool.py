@@ -21,7 +21,7 @@ from torch import Tensor
 from bipack import atomic
 from bipack.errors import CorruptInput, UsageError
 from bipack.imaging import bending
-from bipack.imaging.classical_flow import prior_of
+from bipack.imaging.motion_search import prior_of
 from bipack_train import motion_scenes, slowmo_clips
 
 Pixels = NDArray[np.float32]
@@ -106,13 +106,14 @@ class MomentPool:
             / 1e6
         )
 
-    def add_rendered(self, moving: motion_scenes.Moving) -> None:
-        """Add a rendered moment with its truth."""
+    def add_rendered(self, moving: motion_scenes.Moving, detail: str = "half") -> None:
+        """Add a rendered moment with its truth; its flow is looked for as finely as `detail` says."""
         truth = np.concatenate([moving.flow01, moving.flow10], axis=2).astype(np.float16)
         seen = np.stack([moving.seen0, moving.seen1], axis=2)
         frames = (moving.frame0, moving.frame1, moving.between)
-        prior = prior_of(*frames[:2])
-        bend = bending.measured(frames[:2], prior, *(moving.around or (None, None)))
+        prior = prior_of(*frames[:2], detail)
+        before, after = moving.around or (None, None)
+        bend = bending.measured(frames[:2], prior, before, after, detail)
         self._add(RENDERED, frames, prior, bend, truth, seen, moving.time)
 
     def add_real(
@@ -264,11 +265,13 @@ def crops_of(
     side: int,
     rng: np.random.Generator,
     within: Sequence[tuple[int, int]] | None = None,
+    detail: str = "half",
 ) -> Iterator[tuple[tuple[Pixels, Pixels, Pixels], Pixels, Pixels, float]]:
     """Crops of `pairs` random moments of a clip, `skip` frames apart, chosen where something moves.
 
     Each lies inside one of the stretches `within`, first frame and the one after the last. Yields (frame 0, frame 1,
-    between), prior, bend and time; prior and bend are computed on whole frames, as in use.
+    between), prior, bend and time; prior and bend are computed on whole frames and as finely as `detail` says, as in
+    use.
     """
     stretches = [(0, len(clip))] if within is None else within
     moments = [
@@ -286,8 +289,8 @@ def crops_of(
         height, width = frames[0].shape[:2]
         if min(height, width) < side:
             raise UsageError(f"Clip {clip.name} is {width}x{height}; crops of {side} pixels do not fit into it.")
-        prior = prior_of(frames[0], frames[1])
-        bend = bending.measured(frames[:2], prior, *clip.around(moment))
+        prior = prior_of(frames[0], frames[1], detail)
+        bend = bending.measured(frames[:2], prior, *clip.around(moment), detail)
         change = np.abs(frames[0] - frames[1]).mean(axis=2) + 0.02 * np.hypot(prior[:, :, 0], prior[:, :, 1])
         for _ in range(per_pair):
             places = [

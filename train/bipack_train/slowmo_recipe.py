@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from bipack.card import Source
+from bipack.card import FLOW_DETAILS, Source
 from bipack.errors import UsageError
 from bipack_train import recipe
 
 KIND = "slowmo"
+AUTO = "auto"
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,10 @@ class Data:
     held_back: float = 0.0
     """Share of each clip's frames, in its middle, that is not learned from: how much of what was learned is kept is
     chosen by them. 0, or too few for a pair = all of it is kept."""
+
+    flow_detail: str = "half"
+    """How finely the flow is looked for that the networks start from: half, full, or auto = whichever shows more of the
+    clips to the model that training starts from (`slowmo_detail`)."""
 
 
 @dataclass(frozen=True)
@@ -131,6 +136,8 @@ def load_recipe(path: str) -> SlowmoRecipe:
         raise UsageError(
             f"Recipe {path}: synthesis.gain is {list(settings.synthesis.gain)}; least, then most, above 0."
         )
+    if settings.data.flow_detail not in (*FLOW_DETAILS, AUTO):
+        raise UsageError(f"Recipe {path}: data.flow_detail is {settings.data.flow_detail!r}; half, full or auto.")
     for clip in settings.data.clips:
         if any(skip < 2 for skip in clip.skips):
             raise UsageError(f"Recipe {path}: clip {clip.path} has skips {list(clip.skips)}; 2 is the least.")

@@ -12,22 +12,25 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from bipack.imaging.classical_flow import flow_of, warp
+from bipack.imaging.classical_flow import warp
 from bipack.imaging.frame import Pixels
+from bipack.imaging.motion_search import prior_of
 
 CHANNELS = 8
 """x and y at frame 0, x and y at frame 1; how far frame 0 differs from its neighbour moved onto it, and frame 1 from
 its own; 1 where the frame before is known, 1 where the frame after is known."""
 
 
-def measured(frames: Sequence[Pixels], prior: Pixels, before: Pixels | None, after: Pixels | None) -> Pixels:
-    """`from_flows` with the flow to the neighbours looked for."""
+def measured(
+    frames: Sequence[Pixels], prior: Pixels, before: Pixels | None, after: Pixels | None, detail: str = "half"
+) -> Pixels:
+    """`from_flows` with the flow to the neighbours looked for, as finely as `motion_search.prior_of` does."""
     first, second = frames
     return from_flows(
         frames,
         prior,
-        (before, flow_of(first, before)) if before is not None else None,
-        (after, flow_of(second, after)) if after is not None else None,
+        (before, prior_of(first, before, detail)[:, :, :2]) if before is not None else None,
+        (after, prior_of(second, after, detail)[:, :, :2]) if after is not None else None,
     )
 
 
@@ -39,7 +42,7 @@ def from_flows(
 ) -> Pixels:
     """How the motion between two frames bends, (height, width, CHANNELS); zero for a side that is not there.
 
-    `prior` is `classical_flow.prior_of` of the two; `before` is the frame before with the flow from frame 0 to it,
+    `prior` is `motion_search.prior_of` of the two; `before` is the frame before with the flow from frame 0 to it,
     `after` the frame after with the flow from frame 1 to it.
     """
     found = np.zeros((*prior.shape[:2], CHANNELS), np.float32)

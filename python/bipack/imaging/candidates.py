@@ -51,7 +51,7 @@ class Candidates:
 def candidates(
     frame0: Pixels, frame1: Pixels, flow: Pixels, bend: Pixels, time: float, measured: Pixels | None = None
 ) -> Candidates:
-    """The candidates at `time`, 0 to 1; `flow` as `classical_flow.prior_of` gives it, `bend` its acceleration at frame
+    """The candidates at `time`, 0 to 1; `flow` as `motion_search.prior_of` gives it, `bend` its acceleration at frame
     0 and at frame 1 (`bending`) and `measured` what `bending.steadied` says of it, all (height, width, 4)."""
     bends = [bend] if measured is None else [bend, measured]
     halves0, halves1 = (

@@ -1,15 +1,14 @@
-"""Classical slow motion: the flow that the networks start from, and what there is without a model.
+"""Classical slow motion: what there is without a model.
 
-DIS flow both ways, projected to the new moment by forward splatting, two lookups, and a blend that leaves out what a
-frame does not show. Pictures here are encoded (`imaging.color`) and at the size at which motion is looked for; the
-result says where each pixel of the new frame lies in both frames, so that any channel can be moved by it.
+Flow both ways (`motion_search`), projected to the new moment by forward splatting, two lookups, and a blend that leaves
+out what a frame does not show. Pictures here are encoded (`imaging.color`) and at the size at which motion is looked
+for; the result says where each pixel of the new frame lies in both frames, so that any channel can be moved by it.
 """
 
 from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from typing import Any
 
 import cv2
 import numpy as np
@@ -19,9 +18,6 @@ from bipack.imaging.frame import Pixels
 
 _FILL = (5, 15, 45, 135, 405)
 """Windows, in pixels, from which holes of a projected flow are filled, nearest first."""
-
-_LEAST_SIDE = 48
-"""DIS finds nothing in smaller pictures; they are continued by their edges."""
 
 _HAZARD_ERROR = 8.0
 """Difference of the two moved frames, in encoded values, times this is the hazard: 0.125 is certain trouble."""
@@ -54,40 +50,6 @@ class Between:
 
     mix: Mix | None = None
     """Where it is there, pictures are made by it; what must not be mixed is still taken by the fields above."""
-
-
-def prior_of(frame0: Pixels, frame1: Pixels) -> Pixels:
-    """DIS flow between encoded frames, (height, width, 4): 0 to 1 as x and y, then 1 to 0, in pixels."""
-    first, second = (for_search(frame) for frame in (frame0, frame1))
-    height, width = frame0.shape[:2]
-    return np.concatenate([_search(first, second), _search(second, first)], axis=2)[:height, :width]
-
-
-def flow_of(frame0: Pixels, frame1: Pixels) -> Pixels:
-    """The first half of `prior_of` alone: (height, width, 2)."""
-    height, width = frame0.shape[:2]
-    return _search(for_search(frame0), for_search(frame1))[:height, :width]
-
-
-def _search(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> Pixels:
-    search: Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-    return np.asarray(search.calc(first, second, None), np.float32)
-
-
-def for_search(frame: Pixels) -> NDArray[np.uint8]:
-    """What DIS looks at of an encoded frame: its luma, continued by its edges where it is too small."""
-    return _at_least(_luma(frame), _LEAST_SIDE)
-
-
-def _luma(frame: Pixels) -> NDArray[np.uint8]:
-    """BT.601 luma of encoded RGB, 0 to 1 on 8 bits."""
-    grey = frame @ np.array([0.299, 0.587, 0.114], np.float32)
-    return np.round(np.clip(grey, 0, 1) * 255).astype(np.uint8)
-
-
-def _at_least(picture: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
-    down, right = (max(0, side - length) for length in picture.shape)
-    return np.pad(picture, ((0, down), (0, right)), mode="edge") if down or right else picture
 
 
 def between(frame0: Pixels, frame1: Pixels, prior: Pixels, time: float) -> Between:

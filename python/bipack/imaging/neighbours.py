@@ -12,7 +12,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from bipack.imaging import classical_flow, shot_change
+from bipack.imaging import classical_flow, motion_search, shot_change
 from bipack.imaging.frame import Pixels
 
 _WINDOW = 7
@@ -34,7 +34,7 @@ def onto(current: Pixels, neighbour: Pixels) -> Pixels:
     """
     if np.array_equal(current, neighbour) or _other_shot(current, neighbour):
         return current
-    here, there = (classical_flow.for_search(_three(frame)) for frame in (current, neighbour))
+    here, there = (motion_search.for_search(_three(frame)) for frame in (current, neighbour))
     search: Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     # The preset stops at half size, and a tenth of a pixel blurs a facade by 0.4 dB. This takes three times as long.
     search.setFinestScale(0)

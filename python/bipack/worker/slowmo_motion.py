@@ -140,7 +140,7 @@ class PairMotion:
         cancel: threading.Event | None,
         around: tuple[Beside, Beside] = (None, None),
     ) -> None:
-        """Find the motion once; `prior` is `classical_flow.prior_of` of the two, `around` what lies before and after
+        """Find the motion once; `prior` is `motion_search.prior_of` of the two, `around` what lies before and after
         them. Raises Cancelled, GpuOutOfMemory."""
         height, width = first.encoded.shape[:2]
         self.size: tuple[int, int] = (height, width)

@@ -20,7 +20,7 @@ from bipack.card import Knob
 from bipack.catalog import Located
 from bipack.errors import Cancelled, UsageError
 from bipack.frames import parse_frames
-from bipack.imaging import classical_flow, layers
+from bipack.imaging import layers, motion_search
 from bipack.imaging.classical_flow import Between
 from bipack.imaging.frame import Frame, Part, Pixels
 from bipack.imaging.motion_layers import hazard_layer, motion_layers
@@ -32,7 +32,7 @@ from bipack.worker.slowmo_input import copied, frame_at, has, hidden, named, of_
 from bipack.worker.slowmo_motion import Beside, Look, Networks, PairMotion, look_at
 from bipack.worker.step import StepControl, StepInput
 
-VERSION = "2"
+VERSION = "3"
 """Goes into the key of every result; raised when a result changes."""
 
 _PAIRS_KEPT = 3
@@ -240,25 +240,27 @@ class SlowMoStep:
         """The motion from frame `first` to the next, found now or before; `which` side of the matte, if any."""
         offsets = (first, first + 1)
         method = self._networks_for(str(given.knobs["method"]))
-        size = int(given.knobs["flow_size"])
+        size, detail = int(given.knobs["flow_size"]), _detail(given, method)
         sees = method is not None and method.bends and not which
         before, after = (offset if sees and has(given, offset) else None for offset in (first - 1, first + 2))
         key: tuple[Any, ...] = (*(given.hashes[offset] for offset in offsets), size)
-        key += (given.layer, method is None, window_of(given.frames[first], given.layer))
+        key += (given.layer, detail, window_of(given.frames[first], given.layer))
         key += (which, *(id(given.mattes[offset]) for offset in offsets if which))
         key += tuple("" if offset is None else given.hashes[offset] for offset in (before, after))
         if key not in self._pairs:
             looks = [self._look(given, offset, size) for offset in offsets]
             if which:
                 looks = [hidden(look, given, offset, which) for look, offset in zip(looks, offsets, strict=True)]
-                prior = classical_flow.prior_of(looks[0].encoded, looks[1].encoded)
+                prior = _searched(detail, looks[0].encoded, looks[1].encoded)
             else:
-                prior = self._flow(given, first, size)
+                prior = self._flow(given, first, size, detail)
             around: tuple[Beside, Beside] = (None, None)
             if before is not None:
-                around = (self._look(given, before, size), self._flow(given, before, size)[:, :, 2:]), None
+                flow = self._flow(given, before, size, detail)[:, :, 2:]
+                around = (self._look(given, before, size), flow), None
             if after is not None:
-                around = around[0], (self._look(given, after, size), self._flow(given, first + 1, size)[:, :, :2])
+                flow = self._flow(given, first + 1, size, detail)[:, :, :2]
+                around = around[0], (self._look(given, after, size), flow)
             self._pairs[key] = PairMotion(looks[0], looks[1], prior, method, control.cancel, around)
             _forget(self._pairs, _PAIRS_KEPT)
         self._pairs.move_to_end(key)
@@ -273,9 +275,10 @@ class SlowMoStep:
         self._looks.move_to_end(key)
         return self._looks[key]
 
-    def _flow(self, given: StepInput, first: int, size: int) -> Pixels:
-        """The classical flow between frame `first` and the next, both ways."""
+    def _flow(self, given: StepInput, first: int, size: int, detail: str) -> Pixels:
+        """The flow that is looked for between frame `first` and the next, both ways."""
         key = (
+            detail,
             given.hashes[first],
             given.hashes[first + 1],
             size,
@@ -284,7 +287,7 @@ class SlowMoStep:
         )
         if key not in self._flows:
             looks = [self._look(given, offset, size) for offset in (first, first + 1)]
-            self._flows[key] = classical_flow.prior_of(looks[0].encoded, looks[1].encoded)
+            self._flows[key] = _searched(detail, looks[0].encoded, looks[1].encoded)
             _forget(self._flows, _FLOWS_KEPT)
         self._flows.move_to_end(key)
         return self._flows[key]
@@ -310,6 +313,19 @@ class SlowMoStep:
 
 
 # -- helpers ---------------------------------------------------------------------------------------------------------
+
+
+def _detail(given: StepInput, method: Networks | None) -> str:
+    """How finely motion is looked for; "" for the classical method."""
+    if method is None:
+        return ""
+    asked = str(given.knobs["flow_detail"])
+    return method.card.flow_detail if asked == "auto" else asked
+
+
+def _searched(detail: str, first: Pixels, second: Pixels) -> Pixels:
+    """Where the networks start from; the classical method, which others are measured by, is DIS alone."""
+    return motion_search.prior_of(first, second, detail) if detail else motion_search.dis_of(first, second)
 
 
 def _is_on(value: Any) -> bool:

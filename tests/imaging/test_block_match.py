@@ -39,11 +39,6 @@ def test_flat_pictures_take_the_shortest_offset():
     assert not matched(flat, flat)[0].any()
 
 
-def test_nothing_is_found_beyond_reach():
-    there, _ = matched(picture(20, 40), picture(20 + REACH + 8, 40))
-    assert np.abs(there).max() <= REACH
-
-
 @pytest.mark.parametrize("size", [(1, 1), (3, 200), (7, 7), (41, 9)])
 def test_small_and_narrow_pictures_are_matched(size):
     there, back = matched(*(np.full((*size, 3), level, np.float32) for level in (0.3, 0.3)))

@@ -45,9 +45,10 @@ def test_a_small_thing_that_moves_far_is_found_where_dis_loses_it():
     assert np.abs(found[still]).max() < 0.5
 
 
-def test_still_frames_do_not_move():
+@pytest.mark.parametrize("detail", ["half", "full"])
+def test_still_frames_do_not_move(detail):
     first, _ = ball(100)
-    assert not prior_of(first, first).any()
+    assert not prior_of(first, first, detail).any()
 
 
 def test_an_even_pan_is_found_as_dis_finds_it():

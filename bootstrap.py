@@ -107,6 +107,11 @@ def cuda_choice(driver: Optional[str], system: str, machine: str) -> Tuple[bool,
     return False, [], f"NVIDIA driver {driver} is too old for CUDA ({CUDA_12_DRIVER} or later): models run on the CPU."
 
 
+def disk_is_full(output: str) -> bool:
+    """Whether pip's words say that a disk has no room left: ENOSPC or EDQUOT, or their Windows twins 112 and 1295."""
+    return bool(re.search(r"\[Errno (28|122)\]|\[WinError (112|1295)\]|No space left on device", output))
+
+
 def requirements_of(project: Dict[str, Any], extras: Sequence[str]) -> List[str]:
     """Requirement strings of pyproject's [project] table for the base and `extras`. Refuses an unknown extra."""
     optional = project.get("optional-dependencies", {})
@@ -273,11 +278,23 @@ def run_pip(environment: Environment, arguments: Sequence[str], what: str) -> No
             raise
     if code != 0:
         with open(log, encoding="utf-8", errors="replace") as lines:
-            print("".join(lines.readlines()[-25:]), file=sys.stderr)
+            last_words = "".join(lines.readlines()[-25:])
+        print(last_words, file=sys.stderr)
+        if disk_is_full(last_words):
+            raise Refusal(disk_refusal(environment.folder, tempfile.gettempdir()), EXIT_DISK)
         raise Refusal(
             f"{what} failed (pip's last words are above, all of them in {log}). Check the network or the proxy, or "
             "install from a wheelhouse with --wheelhouse DIR, and run again: it goes on where it stopped."
         )
+
+
+def disk_refusal(folder: str, temporary: str) -> str:
+    """The sentence for a full disk: how much is free where packages go and where pip unpacks them, and what to do."""
+    free = [f"{place} has {shutil.disk_usage(place).free / 1e9:.1f} GB free" for place in (folder, temporary)]
+    return (
+        f"The disk is full: {'; '.join(free)}. An install takes about 1 GB, 7 GB with the extra train. Make "
+        "room, or set BIPACK_VENV (and TMPDIR) to folders on another disk, and run again: it goes on where it stopped."
+    )
 
 
 @contextlib.contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import itertools
+import re
 from pathlib import Path
 
 import pytest
@@ -111,6 +112,26 @@ def test_an_unknown_extra_is_a_usage_error_that_names_the_known_ones(bootstrap_m
     with pytest.raises(bootstrap_module.Refusal, match="train") as caught:
         bootstrap_module.requirements_of(project(), ["trian"])
     assert caught.value.code == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "full"),
+    [
+        ("ERROR: Could not install packages due to an OSError: [Errno 28] No space left on device", True),
+        ("OSError: [Errno 122] Disk quota exceeded: '/home/td/.venv/lib'", True),
+        ("ERROR: Could not install packages due to an OSError: [WinError 112] There is not enough space", True),
+        ("ERROR: Could not find a version that satisfies the requirement torch>=28", False),
+        ("OSError: [Errno 13] Permission denied: '/opt/bipack'", False),
+    ],
+)
+def test_a_full_disk_is_told_from_other_failures(bootstrap_module, words, full):
+    assert bootstrap_module.disk_is_full(words) is full
+
+
+def test_a_full_disk_is_named_with_its_free_space_and_what_to_do(bootstrap_module, tmp_path):
+    sentence = bootstrap_module.disk_refusal(str(tmp_path), str(tmp_path.parent))
+    assert re.search(rf"{re.escape(str(tmp_path))} has \d+\.\d GB free", sentence)
+    assert "BIPACK_VENV" in sentence and "TMPDIR" in sentence
 
 
 def test_the_demo_needs_no_torch(bootstrap_module):

@@ -1,6 +1,6 @@
 """Held-out table of a super-res model, measured through the worker as an artist would run it.
 
-    python bench/superres.py [--model superres_x2] [--data FOLDER] [--files] [--look FOLDER]
+    python bench/superres.py [--model superres_x2] [--data FOLDER] [--files] [--self-ensemble 8] [--look FOLDER]
 
 Prints PSNR-Y of bicubic and of the model for every photograph that the recipe holds out; for models of archive footage,
 and with --files, the means where the small picture went through JPEG and H.264 first; where the recipe names footage,
@@ -36,6 +36,7 @@ def main() -> int:
     parser.add_argument("--recipe", help="recipe whose held-out list is used; default: that of the model")
     parser.add_argument("--data", default=SHARED, help="folder of the pictures (default: the shared data folder)")
     parser.add_argument("--files", action="store_true", help="small pictures through JPEG and H.264 as well")
+    parser.add_argument("--self-ensemble", default="off", metavar="2|4|8", help="average mirrored looks in every table")
     parser.add_argument("--look", metavar="FOLDER", help="write crops to look at")
     args = parser.parse_args()
     if not os.path.isdir(args.data):
@@ -44,21 +45,24 @@ def main() -> int:
     located = catalog.locate(args.model)
     assert located.card is not None
     settings = superres_recipe.load_recipe(args.recipe or RECIPE.format(located.card.name))
+    knobs = {} if args.self_ensemble == "off" else {"self_ensemble": args.self_ensemble}
     if settings.scale > 1:
-        print_photos(args.model, args.data, settings, args.look)
+        print_photos(args.model, args.data, settings, args.look, knobs)
     if args.files or (settings.wear.crops and not settings.data.footage):
-        print_files(args.model, args.data, settings)
+        print_files(args.model, args.data, settings, knobs)
     if settings.data.footage:
-        print_footage(args.model, args.data, settings)
+        print_footage(args.model, args.data, settings, knobs)
     if settings.network.noise:
         print_detail(args.model, args.data, settings)
-    print_edges(args.model, settings.scale)
-    print_phase(args.model, settings.scale)
-    print_panoramas(args.model, args.data, settings, args.look)
+    print_edges(args.model, settings.scale, knobs)
+    print_phase(args.model, settings.scale, knobs)
+    print_panoramas(args.model, args.data, settings, args.look, knobs)
     return 0
 
 
-def print_photos(model: str, data: str, settings: superres_recipe.SuperresRecipe, look: str | None) -> None:
+def print_photos(
+    model: str, data: str, settings: superres_recipe.SuperresRecipe, look: str | None, knobs: scores.Knobs
+) -> None:
     print(f"{'PSNR-Y in dB, x' + str(settings.scale):44} {'bicubic':>8} {'model':>8} {'gain':>6}   color drift")
     rows = []
     for name in settings.data.held_out:
@@ -66,7 +70,7 @@ def print_photos(model: str, data: str, settings: superres_recipe.SuperresRecipe
             continue
         path = os.path.join(data, name)
         small, sharp = scores.small_and_sharp(path, settings.scale)
-        result = color.encode(scores.enlarge(model, color.decode(small)))
+        result = color.encode(scores.enlarge(model, color.decode(small), knobs=knobs))
         plain = scores.bicubic(small, settings.scale)
         row = scores.PictureScore(
             os.path.basename(name),
@@ -87,27 +91,27 @@ def print_photos(model: str, data: str, settings: superres_recipe.SuperresRecipe
     print(f"{label:44} {plain_value:8.2f} {value:8.2f} {value - plain_value:+6.2f}   least {least:+.2f}\n")
 
 
-def print_files(model: str, data: str, settings: superres_recipe.SuperresRecipe) -> None:
+def print_files(model: str, data: str, settings: superres_recipe.SuperresRecipe, knobs: scores.Knobs) -> None:
     """Mean over the held-out photographs for every kind of file that the small picture went through."""
     print(f"{'PSNR-Y in dB by file':24} {'bicubic':>8} {'model':>8} {'gain':>6}   least")
     for kind in scores.FILES:
         if settings.scale == 1 and kind == scores.CLEAN:
             continue
-        rows = scores.score_photos(model, data, settings.data.held_out, settings.scale, kind=kind)
+        rows = scores.score_photos(model, data, settings.data.held_out, settings.scale, kind=kind, knobs=knobs)
         value, plain = scores.mean(rows)
         least = min(row.gain for row in rows)
         print(f"{kind:24} {plain:8.2f} {value:8.2f} {value - plain:+6.2f}   {least:+.2f}", flush=True)
     print()
 
 
-def print_footage(model: str, data: str, settings: superres_recipe.SuperresRecipe) -> None:
+def print_footage(model: str, data: str, settings: superres_recipe.SuperresRecipe, knobs: scores.Knobs) -> None:
     """Held-out film clips, every frame: the plate (by bicubic), the model, and the model of one frame."""
     models = [model, *([settings.single] if settings.single else [])]
     print(f"{'footage, PSNR-Y in dB (flicker in 1/255)':52}" + "".join(f"{name:>24}" for name in ("plate", *models)))
     for kind in footage_scores.KINDS:
         table = []
         for name in settings.data.footage:
-            table.append(footage_scores.score_clip(models, os.path.join(data, name), settings.scale, kind))
+            table.append(footage_scores.score_clip(models, os.path.join(data, name), settings.scale, kind, knobs=knobs))
             print_clip(f"{kind}, {table[-1].name}", table[-1].psnr, table[-1].flicker)
         print_clip(f"{kind}, mean of {len(table)}", *footage_scores.means(table))
     print()
@@ -146,14 +150,14 @@ def color_drift(small: degrade.Pixels, result: degrade.Pixels, scale: int) -> st
     return f"{channels}  |.| {np.abs(difference).mean():.4f}"
 
 
-def print_edges(model: str, scale: int) -> None:
+def print_edges(model: str, scale: int, knobs: scores.Knobs) -> None:
     """How far a result leaves the range of a plate that has two values only: none of it is picture."""
     print(f"HDR edges, {EDGE_RATIO:,.0f} : 1        brightest over light   darkest, encoded, to ground   light kept")
     for name, mask in edges(96).items():
         for ground in (0.001, 0.18):
             light = ground * EDGE_RATIO
             plate = np.where(mask, np.float32(light), np.float32(ground))[:, :, None].repeat(3, axis=2)
-            result = scores.enlarge(model, np.ascontiguousarray(plate, np.float32))
+            result = scores.enlarge(model, np.ascontiguousarray(plate, np.float32), knobs=knobs)
             over = float(result.max()) / light - 1
             levels = color.encode(np.array([result.min(), ground], np.float32))
             label = f"{name}, ground {ground:g}"
@@ -174,11 +178,11 @@ def edges(size: int) -> dict[str, np.ndarray]:
     }
 
 
-def print_phase(model: str, scale: int) -> None:
+def print_phase(model: str, scale: int, knobs: scores.Knobs) -> None:
     """Shift of the result against the true zone plate, in pixels of the result."""
     sharp = zone_plate(256)
     small = degrade.shrink_coded(sharp, scale)
-    result = color.encode(scores.enlarge(model, color.decode(small)))
+    result = color.encode(scores.enlarge(model, color.decode(small), knobs=knobs))
     across, down = shift_between(sharp[:, :, 1], result[:, :, 1])
     plain, own = (metrics.psnr_y(picture, sharp, scale) for picture in (scores.bicubic(small, scale), result))
     print(f"zone plate: shift {across:+.4f}, {down:+.4f} px; PSNR-Y bicubic {plain:.2f}, model {own:.2f} dB\n")
@@ -199,7 +203,9 @@ def zone_plate(size: int) -> degrade.Pixels:
     return np.ascontiguousarray(np.repeat(rings[:, :, None], 3, axis=2), np.float32)
 
 
-def print_panoramas(model: str, data: str, settings: superres_recipe.SuperresRecipe, look: str | None) -> None:
+def print_panoramas(
+    model: str, data: str, settings: superres_recipe.SuperresRecipe, look: str | None, knobs: scores.Knobs
+) -> None:
     """PSNR over all channels of encoded values (peak 1) on held-out panoramas: two exposures, shrunk both ways."""
     for name in settings.data.held_out:
         if not name.endswith(".exr"):
@@ -209,7 +215,7 @@ def print_panoramas(model: str, data: str, settings: superres_recipe.SuperresRec
             sharp = degrade.crop_to_multiple(pictures.exposed(linear, stops), settings.scale)
             small = degrade.SHRINK[way](sharp, settings.scale)
             plain = scores.bicubic(small, settings.scale)
-            result = color.encode(scores.enlarge(model, color.decode(small)))
+            result = color.encode(scores.enlarge(model, color.decode(small), knobs=knobs))
             figures = [10 * np.log10(1 / np.mean((picture - sharp) ** 2)) for picture in (plain, result)]
             print(
                 f"{os.path.basename(name):28} {way}, {stops:+.0f} stops, to {color.decode(sharp).max():6.0f}: "

@@ -1,4 +1,4 @@
-"""The settings that every super-res model has besides those of its card: size, truth to the plate, alpha.
+"""The settings that every super-res model has besides those of its card: size, truth to the plate, alpha, looks.
 
 Worker and gizmos take them from here, so that both speak of the same names.
 """
@@ -50,6 +50,15 @@ ALPHA_BY = Knob(
     tooltip="How alpha is enlarged: guided by the edges of the result, by an exact resize alone, or by the model as "
     "if it were a grey picture.",
 )
+SELF_ENSEMBLE = Knob(
+    "self_ensemble",
+    "enum",
+    "off",
+    "Self-ensemble",
+    values=("off", "2", "4", "8"),
+    tooltip="How many looks at the plate, mirrored and turned, are averaged: lines come out truer, by up to 0.2 dB "
+    "with 8. It takes as many times as long.",
+)
 
 
 def of_card(card: Optional[ModelCard]) -> Tuple[Knob, ...]:
@@ -58,13 +67,21 @@ def of_card(card: Optional[ModelCard]) -> Tuple[Knob, ...]:
         return ()
     names = {knob.name for knob in card.knobs}
     found = (FACTOR, WIDTH, BACK_PROJECTION) if card.scale > 1 else (FACTOR, WIDTH)
-    return tuple(knob for knob in (*found, ALPHA_BY) if knob.name not in names)
+    # Made-up detail differs from look to look: the mean would be none.
+    looks = () if any(port.role == "noise" for port in card.inputs) else (SELF_ENSEMBLE,)
+    return tuple(knob for knob in (*found, ALPHA_BY, *looks) if knob.name not in names)
 
 
 def chosen(card: ModelCard, values: Mapping[str, Any]) -> Mapping[str, Any]:
     """Of a model's knob `values` those of `of_card`: a card may have given one of the names another meaning."""
     ours = {knob.name for knob in of_card(card)}
     return {name: value for name, value in values.items() if name in ours}
+
+
+def looks(card: ModelCard, values: Mapping[str, Any]) -> int:
+    """How many mirrored looks are averaged, 1 without."""
+    wanted = chosen(card, values).get(SELF_ENSEMBLE.name, "off")
+    return 1 if wanted == "off" else int(wanted)
 
 
 def result_factor(scale: int, values: Mapping[str, Any], plate_width: int) -> float:

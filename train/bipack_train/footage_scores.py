@@ -36,12 +36,21 @@ class ClipScore:
     """`unsteadiness`, in 1/255."""
 
 
-def score_clip(models: Sequence[str], path: str, scale: int, kind: str, device: str = "cpu") -> ClipScore:
-    """Score `models` (names or folders) on one film file. Raises what the worker raises."""
+def score_clip(
+    models: Sequence[str],
+    path: str,
+    scale: int,
+    kind: str,
+    device: str = "cpu",
+    knobs: scores.Knobs | None = None,
+) -> ClipScore:
+    """Score `models` (names or folders), at the settings `knobs`, on one film file. Raises what the worker raises."""
     small, sharp = clip(path, scale, kind)
     linear = [color.decode(frame) for frame in small]
     made = [[scores.bicubic(frame, scale) for frame in small]]
-    made += [[color.encode(frame) for frame in scores.enlarge_clip(model, linear, device)] for model in models]
+    made += [
+        [color.encode(frame) for frame in scores.enlarge_clip(model, linear, device, knobs=knobs)] for model in models
+    ]
     near = [
         float(np.mean([metrics.psnr_y(one, truth, scale) for one, truth in zip(frames, sharp, strict=True)]))
         for frames in made

@@ -36,7 +36,7 @@ _SHOWN = -2
 STEP = (1, 2)
 """Sharp pixels (down, across) that the camera moves from frame to frame: each frame samples other phases."""
 
-Knobs = Mapping[str, float]
+Knobs = Mapping[str, float | str]
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,9 @@ def bicubic(small: degrade.Pixels, scale: int) -> degrade.Pixels:
     return resample.resize(small, width * scale, height * scale, kernel="cubic")
 
 
-def score_picture(model: str, path: str, scale: int, device: str = "cpu", kind: str = CLEAN) -> PictureScore:
+def score_picture(
+    model: str, path: str, scale: int, device: str = "cpu", kind: str = CLEAN, knobs: Knobs | None = None
+) -> PictureScore:
     """Score one photograph. PSNR-Y crops `scale` pixels at the border.
 
     A model of several frames is given the clip of the photograph, and scored on a frame inside it.
@@ -158,10 +160,10 @@ def score_picture(model: str, path: str, scale: int, device: str = "cpu", kind: 
     if card is not None and len(card.frame_offsets) > 1:
         clip, shown = moving_clip(path, scale, kind)
         small, sharp = clip[_SHOWN], shown[_SHOWN]
-        linear = enlarge_clip(model, [color.decode(frame) for frame in clip], device, only=_SHOWN)[0]
+        linear = enlarge_clip(model, [color.decode(frame) for frame in clip], device, knobs=knobs, only=_SHOWN)[0]
     else:
         small, sharp = small_and_sharp(path, scale, kind)
-        linear = enlarge(model, color.decode(small), device)
+        linear = enlarge(model, color.decode(small), device, knobs=knobs)
     height, width = sharp.shape[:2]
     plain = metrics.psnr_y(bicubic(small, scale), sharp, scale)
     own = metrics.psnr_y(color.encode(linear), sharp, scale)
@@ -169,11 +171,17 @@ def score_picture(model: str, path: str, scale: int, device: str = "cpu", kind: 
 
 
 def score_photos(
-    model: str, folder: str, names: Sequence[str], scale: int, device: str = "cpu", kind: str = CLEAN
+    model: str,
+    folder: str,
+    names: Sequence[str],
+    scale: int,
+    device: str = "cpu",
+    kind: str = CLEAN,
+    knobs: Knobs | None = None,
 ) -> list[PictureScore]:
     """Score every photograph and clip of `names` (relative to `folder`); panoramas are left out."""
     photos = [name for name in names if not name.endswith(".exr")]
-    return [score_picture(model, os.path.join(folder, name), scale, device, kind) for name in photos]
+    return [score_picture(model, os.path.join(folder, name), scale, device, kind, knobs) for name in photos]
 
 
 @dataclass(frozen=True)

@@ -21,10 +21,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from bipack.errors import UsageError
+from bipack.errors import ModelRefused, UsageError
 from bipack_train import adversary, checkpoint, degrade, metrics, muon, processes, recipe, superres_gan, superres_init
 from bipack_train.devices import pick_device
 from bipack_train.ema import Ema
+from bipack_train.models import equivariant
 from bipack_train.models.plain import PlainNet
 from bipack_train.pool import CropPool
 from bipack_train.superres_data import ValidationPicture, fill_pool, validation_pictures
@@ -37,6 +38,9 @@ log = logging.getLogger(__name__)
 CHECKPOINT = "checkpoint" + checkpoint.SUFFIX
 LOG = "training.csv"
 _LOG_COLUMNS = ("step", "minutes", "loss", "learning_rate", "validation_psnr_y", "validation_bicubic")
+_ROUNDING = 1e-3
+"""How far weights that were tied may have come apart, in a file of any precision."""
+
 _AHEAD = 4
 """Batches that are cut while a GPU works."""
 
@@ -67,6 +71,9 @@ class Run:
     seconds: float = 0.0
     critic: adversary.Stage | None = None
     """The discriminator of a recipe that has one."""
+
+    ties: equivariant.Ties | None = None
+    """The tied weights of an equivariant network."""
 
     base_model: str = ""
     """The model that it started from, as the card names it; empty for random weights."""
@@ -109,10 +116,12 @@ def start_run(settings: SuperresRecipe, device: torch.device) -> Run:
     torch.manual_seed(settings.seed)
     net = build_net(settings).to(device)
     net = net.to(memory_format=torch.channels_last)  # 1.5 to 2 times as fast, on CPU and GPU
+    ties = equivariant.Ties(net) if settings.network.equivariant else None
     critic = adversary.Stage(settings.adversary, device) if settings.adversary.share else None
     if critic is not None:
         critic.net.to(memory_format=torch.channels_last)
-    return Run(settings, net, Ema(net, settings.schedule.ema), optimizer_of(net, settings), device, critic=critic)
+    optimizer = optimizer_of(net, settings)
+    return Run(settings, net, Ema(net, settings.schedule.ema), optimizer, device, critic=critic, ties=ties)
 
 
 def optimizer_of(net: PlainNet, settings: SuperresRecipe) -> torch.optim.Optimizer:
@@ -134,6 +143,11 @@ def _by_adam(settings: SuperresRecipe) -> bool:
 def start_from(run: Run, source: str) -> None:
     """Take what fits of the model `source` over, before the first step. Raises MissingInput, ModelRefused."""
     run.base_model = superres_init.start_from(run.net, source)
+    if run.ties is not None and run.ties.apart() > _ROUNDING:
+        raise ModelRefused(
+            f"{source} was not trained with network.equivariant, so an equivariant network cannot start from it. Name "
+            "one that was, or leave init out."
+        )
     run.ema = Ema(run.net, run.settings.schedule.ema)
     log.info("starting from %s", run.base_model)
 
@@ -164,8 +178,12 @@ def take_step(run: Run, batch: Crops) -> Tensor:
     loss = _loss(run, low, high)
     run.optimizer.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
+    if run.ties is not None:
+        run.ties.gradients()
     nn.utils.clip_grad_norm_(run.net.parameters(), schedule.gradient_limit)
     run.optimizer.step()
+    if run.ties is not None:
+        run.ties.hold()
     run.ema.update(run.net)
     run.step += 1
     return loss.detach()

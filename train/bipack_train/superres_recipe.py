@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from bipack.card import Source
 from bipack.errors import UsageError
 from bipack_train import recipe, wear
+from bipack_train.models import equivariant
 from bipack_train.paintfix import Adversary
 from bipack_train.wear import Wear
 
@@ -48,6 +49,10 @@ class Network:
     skips: int = 0
     """Pairs of convolutions, counted in `depth`, whose result is added to what came in: with `init` the network gets
     deeper and starts as the model was. For bare convolutions."""
+
+    equivariant: bool = False
+    """Ties the weights so that a mirrored or turned plate has the mirrored or turned result (models.equivariant): each
+    crop teaches eight ways at once. For bare convolutions, `width` a multiple of 8, without `noise`."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +103,9 @@ class Data:
     clip_shrinks: tuple[float, ...] = (2.0,)
     """How much smaller than the file `clips` are taken in, for networks of several frames; one is picked for each
     stretch. Larger hides more of what the file's own compression did."""
+
+    again: tuple[float, ...] = ()
+    """Photographs are taken in again, shrunk by each of these factors more: more detail per pixel, other edges."""
 
     below: float = 0.0
     """Share of the crops that are made darker by up to 1, encoded. A deep network that never saw values below 0 may
@@ -219,6 +227,17 @@ def load_recipe(path: str) -> SuperresRecipe:
         raise UsageError(
             f"Recipe {path}: network.skips takes two of network.depth each, leaves at least 2, and is for bare "
             "convolutions (network.branched = false)."
+        )
+    if settings.network.equivariant and (
+        settings.network.branched or settings.network.noise or settings.network.width % equivariant.WAYS
+    ):
+        raise UsageError(
+            f"Recipe {path}: network.equivariant is for bare convolutions (network.branched = false) without noise, "
+            f"and network.width must be a multiple of {equivariant.WAYS}; it is {settings.network.width}."
+        )
+    if settings.data.again and (settings.network.frames > 1 or min(settings.data.again) <= 1):
+        raise UsageError(
+            f"Recipe {path}: data.again holds factors to shrink by, above 1, and is for networks of one frame."
         )
     if settings.keep and (settings.network.frames == 1 or not settings.init):
         raise UsageError(

@@ -65,7 +65,7 @@ def enlarge(
     if way == "guided" and made.shape == stored.shape:
         return result  # nothing was enlarged: it is the plate's, to the bit
     if way == "model":
-        bands = _by_model(clean, card, session, feeds, given.tile, made.shape, spans, control)
+        bands = _by_model(clean, card, session, feeds, given, made.shape, spans, control)
     else:
         # Taken once more: the picture may have been encoded where it lay.
         guide = _brightness(nonfinite.hold_out(take(source, given.layer, len(plate.names)).pixels)[0])
@@ -88,7 +88,7 @@ def _by_model(
     card: ModelCard,
     session: Session,
     feeds: Feeds,
-    tile: str,
+    given: StepInput,
     shape: tuple[int, ...],
     spans: resample.Spans,
     control: StepControl,
@@ -105,7 +105,8 @@ def _by_model(
 
     height, width = alpha.shape
     whole = np.empty((height * card.scale, width * card.scale), np.float32)
-    for region, piece in tiled.iterate(session, seen, height, width, tile, control.cancel):
+    looks = enlarge_knobs.looks(card, given.knobs)
+    for region, piece in tiled.iterate(session, seen, height, width, given.tile, control.cancel, looks):
         whole[region.rows, region.columns] = piece.mean(axis=0)
     across, down = (span and (span[0] * card.scale, span[1] * card.scale) for span in spans)
     if whole.shape == shape and across is None and down is None:

@@ -86,7 +86,7 @@ class ModelStep:
             whole = matte_window.window(picture.matte, geometry)
             for window in matte_window.around(whole, height, width):
                 target.store(window, picture.clean[window].copy())
-        pieces = self._pieces(picture, whole, given.tile, control)
+        pieces = self._pieces(picture, whole, given, control)
         if self._painted is not None:
             pieces = self._painted.looked_up(picture.seen, pieces, given.knobs, control.notice)
         for region, piece in pieces:
@@ -108,7 +108,7 @@ class ModelStep:
         )
 
     def _pieces(
-        self, picture: Picture, part: matte_window.Window | None, tile: str, control: StepControl
+        self, picture: Picture, part: matte_window.Window | None, given: StepInput, control: StepControl
     ) -> Iterator[tuple[tiled.Region, Pixels]]:
         """The model's result on a part of the plate, in places of the whole result."""
         if part is None:
@@ -118,7 +118,8 @@ class ModelStep:
             return picture.feeds(*matte_window.moved((rows, columns), part))
 
         height, width = (side.stop - side.start for side in part)
-        for region, piece in tiled.iterate(self._session, feeds, height, width, tile, control.cancel):
+        looks = enlarge_knobs.looks(self.card, given.knobs)
+        for region, piece in tiled.iterate(self._session, feeds, height, width, given.tile, control.cancel, looks):
             if part[0].start or part[1].start:
                 rows, columns = matte_window.moved((region.rows, region.columns), part)
                 region = tiled.Region(rows, columns, region.fraction)

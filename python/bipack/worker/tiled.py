@@ -21,6 +21,7 @@ import numpy as np
 from bipack.errors import BipackError, GpuOutOfMemory, ModelRefused, UsageError
 from bipack.imaging import tiling
 from bipack.imaging.tiling import Tile, TileGeometry
+from bipack.worker import self_ensemble
 from bipack.worker.devices import CPU
 from bipack.worker.runtime import OutOfMemory
 from bipack.worker.session import Session
@@ -71,6 +72,7 @@ def iterate(
     width: int,
     tile: str | int = "auto",
     cancel: threading.Event | None = None,
+    looks: int = 1,
 ) -> Iterator[tuple[Region, np.ndarray]]:
     """Run a model over a frame of `height` × `width` plate pixels; yields pieces of its first output.
 
@@ -78,19 +80,20 @@ def iterate(
     without gap or overlap. If memory runs out at an `auto` tile, the frame starts over with smaller ones: pieces that
     were handed out come again, and `session.notices` gets a line.
 
-    `tile` is `auto` or the largest tile in plate pixels, overlap included. Raises UsageError for a tile that is all
+    `tile` is `auto` or the largest tile in plate pixels, overlap included. `looks` is how many mirrored looks at each
+    tile are averaged (see `worker.self_ensemble`). Raises UsageError for a tile that is all
     overlap, GpuOutOfMemory (on a CPU too) when memory runs out at the user's tile or at the smallest, Cancelled,
     ModelRefused.
     """
     chosen = parse_tile(tile)
-    geometry = session.facts.geometry
+    geometry = self_ensemble.geometry_for(session.facts.geometry, looks, session.name)
     if chosen is not None:
         _say_untiled(session, geometry, chosen, height, width)
     while True:
         size = auto_tile(session, height, width) if chosen is None else chosen
         tiles = tiling.plan(height, width, geometry, size)
         try:
-            yield from _pass(session, read_tile, tiles, geometry, cancel)
+            yield from _pass(session, read_tile, tiles, geometry, cancel, looks)
             return
         except OutOfMemory as error:
             log.info("Out of memory with tiles of %s: %s", tiles[0].shape, error)
@@ -281,10 +284,15 @@ def _picture_names(session: Session) -> set[str]:
 
 
 def _pass(
-    session: Session, read_tile: ReadTile, tiles: list[Tile], geometry: TileGeometry, cancel: threading.Event | None
+    session: Session,
+    read_tile: ReadTile,
+    tiles: list[Tile],
+    geometry: TileGeometry,
+    cancel: threading.Event | None,
+    looks: int,
 ) -> Iterator[tuple[Region, np.ndarray]]:
     """All tiles of one plan."""
-    results = _results(session, read_tile, tiles, geometry, cancel)
+    results = _results(session, read_tile, tiles, geometry, cancel, looks)
     if tiles[0].weights is None:
         for index, (tile, result) in enumerate(results):
             yield Region(*tile.write, (index + 1) / len(tiles)), result
@@ -293,7 +301,12 @@ def _pass(
 
 
 def _results(
-    session: Session, read_tile: ReadTile, tiles: list[Tile], geometry: TileGeometry, cancel: threading.Event | None
+    session: Session,
+    read_tile: ReadTile,
+    tiles: list[Tile],
+    geometry: TileGeometry,
+    cancel: threading.Event | None,
+    looks: int,
 ) -> Iterator[tuple[Tile, np.ndarray]]:
     """The part of each tile's result that is kept: (channels, rows, columns)."""
     pictures, output = _picture_names(session), session.card.outputs[0].name
@@ -301,7 +314,11 @@ def _results(
     def run(tile: Tile, lane: int | None) -> np.ndarray:
         given = read_tile(*tile.read)
         feeds = {name: tiling.pad(array, tile) if name in pictures else array for name, array in given.items()}
-        result = session.run(feeds, cancel, reuse=True, lane=lane)[output]
+
+        def once(seen: Mapping[str, np.ndarray]) -> np.ndarray:
+            return session.run(seen, cancel, reuse=True, lane=lane)[output]
+
+        result = self_ensemble.run(once, feeds, pictures, looks)
         _check_result(session, result, tile, geometry)
         kept: np.ndarray = result[0, :, tile.keep[0], tile.keep[1]]
         return kept

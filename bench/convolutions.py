@@ -1,10 +1,10 @@
-"""Are branches worth it? One recipe trained with branched convolutions by Adam, and with bare ones by Muon.
+"""How to train convolutions: one recipe with branched ones by Adam, bare ones by Muon, and bare ones with tied weights.
 
-    python bench/branches.py --data FOLDER [--recipe superres_x2] [--steps 3000] [--seeds 1]
+    python bench/convolutions.py --data FOLDER [--recipe superres_x2] [--steps 3000] [--seeds 1]
 
-Same crops, steps and schedule, each at the rate that suits its optimizer; prints PSNR-Y on the watched pictures and the
-CPU-seconds of each. Branches are one kernel at any moment, so that a step costs little more with them; what counts is
-the gain for the same CPU time.
+Same crops, steps and schedule, from nothing, each at the rate that suits its optimizer; prints PSNR-Y on the watched
+pictures and the CPU-seconds of each. In the end all are the same graph of 3x3 convolutions; what counts is the gain for
+the same CPU time.
 """
 
 from __future__ import annotations
@@ -21,8 +21,12 @@ import torch
 from bipack_train import superres, superres_data, superres_recipe
 from bipack_train.pool import CropPool
 
-RATES = {True: 1e-3, False: 3e-3}
-"""Learning rate of branched and of bare convolutions."""
+KINDS = {
+    "branched": ({"branched": True, "equivariant": False, "skips": 0}, 1e-3),
+    "bare": ({"branched": False, "equivariant": False}, 3e-3),
+    "equivariant": ({"branched": False, "equivariant": True}, 3e-3),
+}
+"""What each kind changes in the recipe's network, and its learning rate."""
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 SHARED = os.path.join(os.path.dirname(ROOT), "shared", "data")
@@ -46,9 +50,8 @@ def main() -> int:
     print(f"{args.recipe}, {args.steps} steps, bicubic {plain:.2f} dB")
     print(f"{'seed':>4} {'convolutions':>13} {'PSNR-Y':>8} {'gain':>7} {'CPU s':>8} {'steps per CPU s':>16}")
     for seed in range(1, args.seeds + 1):
-        for branched in (True, False):
-            score, seconds = trained(settings, pool, watched, seed, branched)
-            name = "branched" if branched else "bare"
+        for name in KINDS:
+            score, seconds = trained(settings, pool, watched, seed, name)
             print(
                 f"{seed:4} {name:>13} {score:8.2f} {score - plain:+7.2f} {seconds:8.0f} {args.steps / seconds:16.2f}",
                 flush=True,
@@ -61,11 +64,12 @@ def trained(
     pool: CropPool,
     watched: list[superres_data.ValidationPicture],
     seed: int,
-    branched: bool,
+    kind: str,
 ) -> tuple[float, float]:
     """PSNR-Y at the end and the CPU-seconds that the steps took."""
-    network = dataclasses.replace(settings.network, branched=branched)
-    schedule = dataclasses.replace(settings.schedule, learning_rate=RATES[branched])
+    changes, rate = KINDS[kind]
+    network = dataclasses.replace(settings.network, **changes)
+    schedule = dataclasses.replace(settings.schedule, learning_rate=rate)
     changed = dataclasses.replace(settings, seed=seed, network=network, schedule=schedule)
     run = superres.start_run(changed, torch.device("cpu"))
     began = time.process_time()

@@ -233,6 +233,9 @@ class ModelCard:
     """Of slow motion: how finely the flow is looked for that the networks start from; `half` of the size, or `full`,
     which follows clean footage better and noise as well (`imaging.motion_search`)."""
 
+    equivariant: bool = False
+    """True where a mirrored or turned plate has the mirrored or turned result: a mean of looks changes nothing."""
+
     @property
     def frame_offsets(self) -> Tuple[int, ...]:
         """Frames needed around the current one."""

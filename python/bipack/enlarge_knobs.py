@@ -67,8 +67,8 @@ def of_card(card: Optional[ModelCard]) -> Tuple[Knob, ...]:
         return ()
     names = {knob.name for knob in card.knobs}
     found = (FACTOR, WIDTH, BACK_PROJECTION) if card.scale > 1 else (FACTOR, WIDTH)
-    # Made-up detail differs from look to look: the mean would be none.
-    looks = () if any(port.role == "noise" for port in card.inputs) else (SELF_ENSEMBLE,)
+    # Made-up detail differs from look to look: the mean would be none. Equal looks have nothing to average.
+    looks = () if card.equivariant or any(port.role == "noise" for port in card.inputs) else (SELF_ENSEMBLE,)
     return tuple(knob for knob in (*found, ALPHA_BY, *looks) if knob.name not in names)
 
 

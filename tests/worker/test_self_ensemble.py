@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 from pathlib import Path
 from typing import Any
@@ -130,7 +131,8 @@ def test_the_knob_reaches_the_model_and_is_not_offered_where_detail_is_made_up()
     gan = catalog.locate("superres_x2_archive_gan").card
     assert located.card is not None and gan is not None
     assert "self_ensemble" in {knob.name for knob in enlarge_knobs.of_card(located.card)}
-    assert "self_ensemble" not in {knob.name for knob in enlarge_knobs.of_card(gan)}
+    for card in (gan, dataclasses.replace(located.card, equivariant=True)):
+        assert "self_ensemble" not in {knob.name for knob in enlarge_knobs.of_card(card)}
 
 
 def run_named(session: Session, seen: np.ndarray) -> np.ndarray:
@@ -140,3 +142,20 @@ def run_named(session: Session, seen: np.ndarray) -> np.ndarray:
     pieces = tiled.iterate(session, lambda r, c: {name: seen[..., r, c]}, height, width, looks=8)
     ((_, piece),) = list(pieces)
     return piece
+
+
+EQUIVARIANT = [found.name for found in catalog.installed() if found.card is not None and found.card.equivariant]
+
+
+@pytest.mark.parametrize("name", EQUIVARIANT)
+def test_a_shipped_model_that_says_so_sees_alike_whichever_way_round(name: str) -> None:
+    session = open_session(catalog.locate(name), "cpu", threads=1)
+    port = session.card.inputs[0]
+    planes = port.channels * len(port.frame_offsets)
+    seen = np.random.default_rng(3).random((1, planes, 24, 32), np.float32)
+    once = tiled.run_tiled(session, {port.name: seen}).copy()
+    np.testing.assert_allclose(once, run_named(session, seen), atol=2e-5)
+
+
+def test_there_are_shipped_models_that_say_so() -> None:
+    assert EQUIVARIANT

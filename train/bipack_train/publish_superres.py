@@ -36,6 +36,7 @@ _DETAIL = (
     "Detail is made by further convolutions at the result's own size, which see the result, the last features and the "
     "noise, all averaged over a block so that no pattern of blocks is drawn; the amount says how much of it is added. "
 )
+_EQUIVARIANT = "A mirrored or turned plate has the mirrored or turned result: the weights are tied that way. "
 _NOISE_PORTS = (Port("noise", 1, role="noise"), Port("amount", 1, role="amount"))
 _NOISE_KNOBS = (
     Knob(
@@ -193,6 +194,7 @@ def draft_card(settings: SuperresRecipe, recipe_path: str, state: checkpoint.Che
         limits=settings.limits,
         author=provenance.AUTHOR,
         licence=provenance.LICENCE,
+        equivariant=settings.network.equivariant,
     )
 
 
@@ -233,6 +235,7 @@ def readme(card: ModelCard, settings: SuperresRecipe) -> str:
         + f"A result pixel sees {geometry.halo} plate pixels to each side, so tiles overlap by that and are "
         "exact. "
         + (_NEIGHBOURS if size.frames > 1 else "")
+        + (_EQUIVARIANT if size.equivariant else "")
         + "Values above 1 and below 0 pass through the color encoding, and no fixed range is imposed. Beside "
         "lights the result keeps to the range of the plate pixels around it, so that nothing rings"
         + (", and to their light, so that glints stay as bright as they were." if size.balance else "."),

@@ -53,7 +53,6 @@ def test_a_large_photograph_is_halved_and_kept_at_8_bits(tmp_path: Path) -> None
     found = pictures.original(str(tmp_path / "wide.png"))
     assert found.shape == (20, 550, 3)
     assert np.allclose(found * 255, np.round(found * 255), atol=1e-4)
-    assert pictures.original(str(tmp_path / "wide.png"), 1.25).shape == (16, 440, 3)
 
 
 def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:

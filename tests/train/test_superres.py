@@ -122,16 +122,6 @@ def test_held_out_and_watched_pictures_are_never_trained_on(photos: str, tmp_pat
     assert superres_data.fill_pool(settings, photos).count("photos") == 2
 
 
-def test_photographs_are_taken_in_again_smaller_where_they_are_large_enough(photos: str, tmp_path: Path) -> None:
-    settings = superres_recipe.load_recipe(write_recipe(tmp_path / "r.toml"))
-    once = superres_data.fill_pool(settings, photos)
-    data = dataclasses.replace(settings.data, again=(1.25, 1000.0))
-    more = superres_data.fill_pool(dataclasses.replace(settings, data=data), photos)
-    assert more.count("photos") == 2 * once.count("photos") == 4
-    assert more.count("drawn") == once.count("drawn")
-    assert once.megabytes < more.megabytes < 2 * once.megabytes
-
-
 def test_panoramas_are_taken_in_at_several_exposures(photos: str, tmp_path: Path) -> None:
     settings = superres_recipe.load_recipe(write_recipe(tmp_path / "r.toml"))
     light = np.random.default_rng(0).lognormal(0, 2, (48, 96, 3)).astype(np.float32)
@@ -207,7 +197,6 @@ def test_by_crop_an_easy_crop_counts_beside_a_hard_one() -> None:
         ("depth = 3", "depth = 1"),
         ("depth = 3", "depth = 6\nskips = 1"),
         ("depth = 3", "depth = 3\nskips = 1\nbranched = false"),
-        ("drawn_size", "again = [1.0]\ndrawn_size"),
     ],
 )
 def test_a_recipe_that_makes_no_sense_is_refused(tmp_path: Path, line: str, words: str) -> None:

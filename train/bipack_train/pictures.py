@@ -72,15 +72,12 @@ def shrunk(pixels: Pixels, factor: float, kernel: str = "lanczos3") -> Pixels:
     return small
 
 
-def original(path: str, smaller: float = 1.0) -> Pixels:
-    """The sharp original that is made of one photograph file: read, shrunk, rounded to 8 bits.
-
-    `smaller` shrinks it by that factor more, from the file in one step.
-    """
+def original(path: str) -> Pixels:
+    """The sharp original that is made of one photograph file: read, shrunk, rounded to 8 bits."""
     pixels = read_photo(path)
     height, width = pixels.shape[:2]
     factor = shrink_factor(height, width, compressed=not path.lower().endswith(".png"))
-    return (np.round(shrunk(pixels, factor * smaller) * 255) / 255).astype(np.float32)
+    return (np.round(shrunk(pixels, factor) * 255) / 255).astype(np.float32)
 
 
 def read_panorama(path: str) -> Pixels:

@@ -68,7 +68,7 @@ def _photos(settings: SuperresRecipe, folder: str, away: set[str]) -> list[str]:
 
 
 def _add_photo(pool: CropPool, path: str, settings: SuperresRecipe) -> None:
-    """Add a photograph at its sharp size, a large one once more, smaller, and by the factors of `data.again`."""
+    """Add a photograph at its sharp size, and a large one once more, smaller: more detail per pixel."""
     whole = pictures.read_photo(path)
     if settings.network.frames > 1:
         _add_moving(pool, "photos", whole, settings)
@@ -76,8 +76,6 @@ def _add_photo(pool: CropPool, path: str, settings: SuperresRecipe) -> None:
     _add(pool, "photos", pictures.original(path), settings)
     if max(whole.shape[:2]) >= 2000:
         _add(pool, "photos", pictures.shrunk(whole, 3.3, "cubic"), settings)
-    for factor in settings.data.again:
-        _add(pool, "photos", pictures.original(path, factor), settings)
 
 
 def _add(pool: CropPool, group: str, sharp: pictures.Pixels, settings: SuperresRecipe) -> None:

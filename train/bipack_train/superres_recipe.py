@@ -104,9 +104,6 @@ class Data:
     """How much smaller than the file `clips` are taken in, for networks of several frames; one is picked for each
     stretch. Larger hides more of what the file's own compression did."""
 
-    again: tuple[float, ...] = ()
-    """Photographs are taken in again, shrunk by each of these factors more: more detail per pixel, other edges."""
-
     below: float = 0.0
     """Share of the crops that are made darker by up to 1, encoded. A deep network that never saw values below 0 may
     answer them by a thousand times as much."""
@@ -234,10 +231,6 @@ def load_recipe(path: str) -> SuperresRecipe:
         raise UsageError(
             f"Recipe {path}: network.equivariant is for bare convolutions (network.branched = false) without noise, "
             f"and network.width must be a multiple of {equivariant.WAYS}; it is {settings.network.width}."
-        )
-    if settings.data.again and (settings.network.frames > 1 or min(settings.data.again) <= 1):
-        raise UsageError(
-            f"Recipe {path}: data.again holds factors to shrink by, above 1, and is for networks of one frame."
         )
     if settings.keep and (settings.network.frames == 1 or not settings.init):
         raise UsageError(

@@ -68,8 +68,9 @@ def of_card(card: Optional[ModelCard]) -> Tuple[Knob, ...]:
     names = {knob.name for knob in card.knobs}
     found = (FACTOR, WIDTH, BACK_PROJECTION) if card.scale > 1 else (FACTOR, WIDTH)
     # Made-up detail differs from look to look: the mean would be none. Equal looks have nothing to average.
-    looks = () if card.equivariant or any(port.role == "noise" for port in card.inputs) else (SELF_ENSEMBLE,)
-    return tuple(knob for knob in (*found, ALPHA_BY, *looks) if knob.name not in names)
+    mean_helps = not card.equivariant and all(port.role != "noise" for port in card.inputs)
+    found = (*found, ALPHA_BY, SELF_ENSEMBLE) if mean_helps else (*found, ALPHA_BY)
+    return tuple(knob for knob in found if knob.name not in names)
 
 
 def chosen(card: ModelCard, values: Mapping[str, Any]) -> Mapping[str, Any]:

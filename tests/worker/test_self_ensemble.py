@@ -114,7 +114,7 @@ def test_a_model_of_one_size_that_is_not_square_is_mirrored_and_not_turned(tmp_p
 def test_the_knob_reaches_the_model_and_is_not_offered_where_detail_is_made_up() -> None:
     located = catalog.locate("superres_x2_fast")
     step = ModelStep(located, "cpu")
-    source = plate(24, 40)
+    source = plate()
     made = {}
     try:
         for choice in ("off", "8"):
@@ -159,3 +159,27 @@ def test_a_shipped_model_that_says_so_sees_alike_whichever_way_round(name: str) 
 
 def test_there_are_shipped_models_that_say_so() -> None:
     assert EQUIVARIANT
+
+
+def test_inside_a_matte_the_mean_is_that_of_the_whole_plate() -> None:
+    """The window that is run around a matte is wide enough for every look."""
+    step = ModelStep(catalog.locate("deartifact"), "cpu")
+    source, made = plate(0, 96, 120), []
+    matte = dataclasses.replace(source, parts=[dataclasses.replace(source.parts[0], channels={"A": disc(96, 120)})])
+    values = knob_values(step.knobs, {"self_ensemble": "8"}, 0, step.name)
+    try:
+        for given in (None, matte):
+            control = StepControl(lambda share: None, lambda text: None, threading.Event())
+            result = step.process(StepInput(1, {0: source}, matte=given, knobs=values), control)
+            made.append(take(result, "rgba", 3).pixels)
+    finally:
+        step.close()
+    inside = disc(96, 120) == 1
+    assert np.array_equal(made[0][inside], made[1][inside])
+    assert np.array_equal(made[1][disc(96, 120) == 0], take(source, "rgba", 3).pixels[disc(96, 120) == 0])
+    assert not np.array_equal(made[1][inside], take(source, "rgba", 3).pixels[inside])
+
+
+def disc(width: int, height: int) -> np.ndarray:
+    rows, columns = np.mgrid[0:height, 0:width]
+    return (np.hypot(rows - height / 2, columns - width / 2) < 12).astype(np.float32)

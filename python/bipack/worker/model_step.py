@@ -18,7 +18,7 @@ from bipack.errors import CorruptInput, ModelRefused
 from bipack.imaging import color, neighbours, nonfinite, resample
 from bipack.imaging.frame import Frame, Part, Pixels
 from bipack.imaging.plate import Plate, take, take_matte, take_or_grey
-from bipack.worker import enlarge, enlarge_alpha, matte_window, tiled
+from bipack.worker import enlarge, enlarge_alpha, matte_window, self_ensemble, tiled
 from bipack.worker.painted_memory import PaintedMemory
 from bipack.worker.session import Session, open_session
 from bipack.worker.step import StepControl, StepInput
@@ -81,12 +81,13 @@ class ModelStep:
 
         target = enlarge.target(self.card, given, picture.plate, picture.clean, size, finish, control)
         whole: matte_window.Window | None = (slice(0, height), slice(0, width))
-        geometry = self._session.facts.geometry
+        looks = enlarge_knobs.looks(self.card, given.knobs)
+        geometry = self_ensemble.geometry_for(self._session.facts.geometry, looks, self.name)
         if picture.matte is not None and matte_window.allowed(self.card.kind, matte_is_input, geometry):
             whole = matte_window.window(picture.matte, geometry)
             for window in matte_window.around(whole, height, width):
                 target.store(window, picture.clean[window].copy())
-        pieces = self._pieces(picture, whole, given, control)
+        pieces = self._pieces(picture, whole, given.tile, looks, control)
         if self._painted is not None:
             pieces = self._painted.looked_up(picture.seen, pieces, given.knobs, control.notice)
         for region, piece in pieces:
@@ -108,7 +109,7 @@ class ModelStep:
         )
 
     def _pieces(
-        self, picture: Picture, part: matte_window.Window | None, given: StepInput, control: StepControl
+        self, picture: Picture, part: matte_window.Window | None, tile: str, looks: int, control: StepControl
     ) -> Iterator[tuple[tiled.Region, Pixels]]:
         """The model's result on a part of the plate, in places of the whole result."""
         if part is None:
@@ -118,8 +119,7 @@ class ModelStep:
             return picture.feeds(*matte_window.moved((rows, columns), part))
 
         height, width = (side.stop - side.start for side in part)
-        looks = enlarge_knobs.looks(self.card, given.knobs)
-        for region, piece in tiled.iterate(self._session, feeds, height, width, given.tile, control.cancel, looks):
+        for region, piece in tiled.iterate(self._session, feeds, height, width, tile, control.cancel, looks):
             if part[0].start or part[1].start:
                 rows, columns = matte_window.moved((region.rows, region.columns), part)
                 region = tiled.Region(rows, columns, region.fraction)

@@ -23,18 +23,6 @@ from moving import WIDTH, frame, install_slowmo, picture, write_shot
 from slowmo_cook import STEP, cook, made, notices
 
 
-@pytest.fixture(scope="module")
-def network(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    step = SlowMoStep(catalog.locate(str(install_slowmo(tmp_path_factory.mktemp("models") / "slowmo"))), "cpu")
-    yield step
-    step.close()
-
-
-@pytest.fixture
-def shot(tmp_path: Path) -> str:
-    return write_shot(tmp_path / "in", [0.0, STEP, 2 * STEP])
-
-
 @pytest.mark.parametrize("kind", ["classical", "model"])
 def test_keys_are_the_plate_and_what_lies_between_is_where_it_should_be(kind, shot, tmp_path, network):
     told = cook(shot, tmp_path, network if kind == "model" else None, factor=4)

@@ -5,33 +5,19 @@ from __future__ import annotations
 import os
 import shutil
 import threading
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
-from bipack import catalog, messages
+from bipack import messages
 from bipack.errors import CorruptInput, DiskError, MissingInput, UsageError
 from bipack.frames import FramePath
 from bipack.imaging.frame import Box, Frame, Part
 from bipack.imaging.image_io import read_frame, write_frame
 from bipack.worker.sequence import run_sequence
 from bipack.worker.slowmo_step import SlowMoStep
-from moving import WIDTH, frame, install_slowmo, picture, write_shot
+from moving import WIDTH, frame, picture, write_shot
 from slowmo_cook import STEP, cook, made, notices
-
-
-@pytest.fixture(scope="module")
-def network(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    step = SlowMoStep(catalog.locate(str(install_slowmo(tmp_path_factory.mktemp("models") / "slowmo"))), "cpu")
-    yield step
-    step.close()
-
-
-@pytest.fixture
-def shot(tmp_path: Path) -> str:
-    return write_shot(tmp_path / "in", [0.0, STEP, 2 * STEP])
 
 
 def test_nothing_crosses_a_cut_and_a_cut_every_frame_holds_every_frame(tmp_path):

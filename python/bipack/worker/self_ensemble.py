@@ -1,7 +1,8 @@
 """Geometric self-ensemble: a tile is shown to the model mirrored and turned as well, and the answers are averaged.
 
 Timofte, Rothe, Van Gool, "Seven ways to improve example-based single image super resolution", 2016; super-res programs
-call it TTA. Each look is a run of its own, so it takes as many times as long and hardly more memory.
+call it TTA. Each look is a run of its own, so it takes as many times as long, and the memory of up to three
+results of a tile besides.
 """
 
 from __future__ import annotations

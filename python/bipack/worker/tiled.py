@@ -81,9 +81,8 @@ def iterate(
     were handed out come again, and `session.notices` gets a line.
 
     `tile` is `auto` or the largest tile in plate pixels, overlap included. `looks` is how many mirrored looks at each
-    tile are averaged (see `worker.self_ensemble`). Raises UsageError for a tile that is all
-    overlap, GpuOutOfMemory (on a CPU too) when memory runs out at the user's tile or at the smallest, Cancelled,
-    ModelRefused.
+    tile are averaged: 1, 2, 4 or 8 (see `worker.self_ensemble`). Raises UsageError for a tile that is all overlap,
+    GpuOutOfMemory (on a CPU too) when memory runs out at the user's tile or at the smallest, Cancelled, ModelRefused.
     """
     chosen = parse_tile(tile)
     geometry = self_ensemble.geometry_for(session.facts.geometry, looks, session.name)
@@ -93,7 +92,7 @@ def iterate(
         size = auto_tile(session, height, width) if chosen is None else chosen
         tiles = tiling.plan(height, width, geometry, size)
         try:
-            yield from _pass(session, read_tile, tiles, geometry, cancel, looks)
+            yield from _pieces(_results(session, read_tile, tiles, geometry, cancel, looks), tiles, geometry)
             return
         except OutOfMemory as error:
             log.info("Out of memory with tiles of %s: %s", tiles[0].shape, error)
@@ -283,16 +282,10 @@ def _picture_names(session: Session) -> set[str]:
     return {entry.name for entry in session.facts.inputs if entry.picture}
 
 
-def _pass(
-    session: Session,
-    read_tile: ReadTile,
-    tiles: list[Tile],
-    geometry: TileGeometry,
-    cancel: threading.Event | None,
-    looks: int,
+def _pieces(
+    results: Iterator[tuple[Tile, np.ndarray]], tiles: list[Tile], geometry: TileGeometry
 ) -> Iterator[tuple[Region, np.ndarray]]:
-    """All tiles of one plan."""
-    results = _results(session, read_tile, tiles, geometry, cancel, looks)
+    """The results of all tiles of one plan, cross-faded where the plan says so."""
     if tiles[0].weights is None:
         for index, (tile, result) in enumerate(results):
             yield Region(*tile.write, (index + 1) / len(tiles)), result
